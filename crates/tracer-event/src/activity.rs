@@ -109,12 +109,22 @@ pub struct Activity {
 }
 
 impl Activity {
-    /// Whether no thread runs, or waits for a certain descriptor: false where that is not known.
+    /// Whether no thread runs, or waits for a certain descriptor or for other peers: false where that
+    /// is not known.
     pub fn ignores(&self, fd: u32) -> bool {
-        let is_at_work = |wait: &&Wait| {
-            use WaitKind::{Child, Events, Lock, Sleep};
-            !matches!(WaitKind::of(&wait.function), Child | Events | Lock | Sleep)
-        };
+        use WaitKind::{Child, Events, Lock, Sleep};
+        self.is_off(fd, &[Child, Events, Lock, Sleep])
+    }
+
+    /// Whether no thread runs, or waits for a certain descriptor: those that wait for other peers do
+    /// not read it either. False where that is not known.
+    pub fn leaves_unread(&self, fd: u32) -> bool {
+        use WaitKind::{Accept, Child, Events, Lock, Receive, Sleep};
+        self.is_off(fd, &[Accept, Child, Events, Lock, Receive, Sleep])
+    }
+
+    fn is_off(&self, fd: u32, idle: &[WaitKind]) -> bool {
+        let is_at_work = |wait: &&Wait| !idle.contains(&WaitKind::of(&wait.function));
         let at_work: u32 = self.waits.iter().filter(is_at_work).map(|wait| wait.threads).sum();
         self.running == 0
             && self.blocked == 0
@@ -158,6 +168,20 @@ mod tests {
         #[case] ignores: bool,
     ) {
         assert_eq!(activity(functions, served).ignores(4), ignores);
+    }
+
+    #[rstest]
+    #[case::serves_another(&["wait_woken", "inet_csk_accept"], Some(vec![3, 9]), true)]
+    #[case::reads_it(&["wait_woken"], Some(vec![4]), false)]
+    #[case::may_read_any(&["wait_woken"], None, false)]
+    #[case::may_poll_it(&["do_sys_poll"], Some(vec![]), false)]
+    #[case::works_with_a_disk(&["folio_wait_bit"], Some(vec![]), false)]
+    fn who_serves_others_does_not_read(
+        #[case] functions: &[&str],
+        #[case] served: Option<Vec<u32>>,
+        #[case] leaves: bool,
+    ) {
+        assert_eq!(activity(functions, served).leaves_unread(4), leaves);
     }
 
     #[test]

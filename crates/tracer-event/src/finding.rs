@@ -19,6 +19,7 @@ mod keepalive_race;
 mod listens_elsewhere;
 mod no_keepalive;
 mod no_local_port;
+mod not_reading;
 mod other_side;
 mod parts;
 mod peer_not_reading;
@@ -56,6 +57,7 @@ pub use self::{
     listens_elsewhere::ListensElsewhere,
     no_keepalive::NoKeepalive,
     no_local_port::NoLocalPort,
+    not_reading::NotReading,
     other_side::OtherSide,
     parts::{
         Cause, Descriptors, Limit, Listener, LostSegment, Program, Service, Setting, Worker,
@@ -240,6 +242,8 @@ findings! {
     DeadPeer(Box<DeadPeer>): DeadPeer = "dead_peer",
     /// Peers do not read what they are sent.
     PeerNotReading(Box<PeerNotReading>): PeerNotReading = "peer_not_reading",
+    /// A server does not read what its clients have sent.
+    NotReading(Box<NotReading>): NotReading = "not_reading",
     /// Sockets stay in a state for too long.
     StuckState(Box<StuckState>): StuckState = "stuck_state",
     /// Idle connections that would never notice a dead peer.

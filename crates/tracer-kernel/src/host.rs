@@ -25,7 +25,7 @@ use tracer_event::{
     process::Halt,
     state::State,
 };
-use tracer_model::{connection::SocketId, held, table::Snapshot};
+use tracer_model::{connection::SocketId, held, table::Snapshot, unread::unread_for};
 use tracer_wire::Record;
 
 /// Settings and counters of the namespace that the calling thread is in.
@@ -79,7 +79,7 @@ struct Asked {
 }
 
 /// The processes that hold sockets in CLOSE_WAIT, listeners with connections that wait, connections
-/// to themselves, or what somebody else may be done with.
+/// to themselves, what somebody else may be done with, or what is not read.
 pub(super) fn processes_of(snapshot: &Snapshot) -> BTreeMap<u32, ProcessFacts> {
     let stuck: HashSet<SocketId> = snapshot
         .records
@@ -94,7 +94,9 @@ pub(super) fn processes_of(snapshot: &Snapshot) -> BTreeMap<u32, ProcessFacts> {
         .map(SocketId::of)
         .collect();
     let held = held::candidates(&snapshot.records, &snapshot.holders, time::ticks());
-    let held: HashSet<SocketId> = held.into_iter().map(SocketId::of).collect();
+    let ticks = time::ticks();
+    let unread = snapshot.records.iter().filter(|record| unread_for(record, ticks).is_some());
+    let held: HashSet<SocketId> = held.into_iter().chain(unread).map(SocketId::of).collect();
     let mut pids: BTreeMap<u32, Asked> = BTreeMap::new();
     for holder in &snapshot.holders {
         let id = SocketId::held(holder);

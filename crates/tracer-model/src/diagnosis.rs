@@ -49,6 +49,7 @@ mod stuck;
 #[cfg(test)]
 mod tests;
 mod twins;
+mod unread;
 mod windows;
 mod workers;
 
@@ -107,6 +108,7 @@ const SNAPSHOTS: &[&[Detector]] = &[
     handshakes::DETECTORS,
     dead_peers::DETECTORS,
     windows::DETECTORS,
+    unread::DETECTORS,
     stuck::DETECTORS,
     idle::DETECTORS,
     churn::DETECTORS,

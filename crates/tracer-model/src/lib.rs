@@ -31,4 +31,5 @@ pub mod socket;
 pub mod table;
 pub mod time_wait;
 pub mod timeouts;
+pub mod unread;
 pub mod watch;

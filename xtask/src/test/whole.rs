@@ -23,7 +23,7 @@ use crate::{vm, workspace};
 
 /// Live tests that wait for most of their time and measure none of it, the longest
 /// first.
-const WAITING: [&str; 16] = [
+const WAITING: [&str; 17] = [
     "remedies",
     "demo",
     "time_wait",
@@ -36,6 +36,7 @@ const WAITING: [&str; 16] = [
     "daemon",
     "examples",
     "connecting",
+    "reading",
     "screens",
     "proxies",
     "joins",

@@ -112,11 +112,16 @@ fn in_epoll(directory: &str) -> Option<BTreeSet<u32>> {
     descriptors.next().is_none().then_some(found)
 }
 
-/// `tfd:        5 events:       19 data: …`, a line each.
+/// `tfd:        5 events:       19 data: …`, a line each. Where nothing but flags is left of the
+/// events (EPOLLONESHOT has been told), nobody waits.
 fn registered(text: &str) -> impl Iterator<Item = u32> {
+    // `EP_PRIVATE_BITS`: EPOLLWAKEUP, EPOLLONESHOT, EPOLLET, EPOLLEXCLUSIVE.
+    const FLAGS: u32 = 0xf000_0000;
     let of_line = |line: &str| {
-        let rest = line.strip_prefix("tfd:")?;
-        rest.split_ascii_whitespace().next()?.parse().ok()
+        let mut words = line.strip_prefix("tfd:")?.split_ascii_whitespace();
+        let descriptor = words.next()?.parse().ok()?;
+        let events = words.nth(1).and_then(|events| u32::from_str_radix(events, 16).ok());
+        events.is_none_or(|events| events & !FLAGS != 0).then_some(descriptor)
     };
     text.lines().filter_map(of_line)
 }
@@ -141,8 +146,10 @@ mod tests {
     fn what_an_epoll_instance_waits_for_is_read() {
         let text = "pos:\t0\nflags:\t02\nmnt_id:\t15\nino:\t1\n\
                     tfd:        5 events:       19 data:                5  pos:0 ino:61 sdev:9\n\
-                    tfd:       12 events:       1d data: c  pos:0 ino:61 sdev:9\ntfd: x\n";
-        assert_eq!(registered(text).collect::<Vec<_>>(), [5, 12]);
+                    tfd:       12 events:       1d data: c  pos:0 ino:61 sdev:9\n\
+                    tfd:       13 events: 40000000 data: d  pos:0 ino:62 sdev:9\n\
+                    tfd:       14 events: 80002019 data: e  pos:0 ino:63 sdev:9\ntfd: x\n";
+        assert_eq!(registered(text).collect::<Vec<_>>(), [5, 12, 14]);
     }
 
     #[test]

@@ -11,12 +11,13 @@ use tracer_wire::Record;
 use super::HostSnapshot;
 use crate::{
     connection::SocketId, listeners::awaits_accept, ports, table::Snapshot, time_wait::Ticks,
+    unread::is_unread,
 };
 
 /// An earlier snapshot, without the sockets that are not compared.
 #[derive(Debug, Default)]
 pub struct Baseline {
-    /// Listeners, what waits for accept(), CLOSE_WAIT; and the host.
+    /// Listeners, what waits for accept() or to be read, CLOSE_WAIT; and the host.
     pub(crate) look: HostSnapshot,
     /// Ephemeral ports in use, by namespace and what they serve.
     pub(super) ports: HashMap<(u32, Scope), u32, RandomState>,
@@ -28,6 +29,7 @@ impl Baseline {
         let stands_still = |record: &&Record| {
             matches!(State::from_kernel(record.new_state), Some(State::Listen | State::CloseWait))
                 || awaits_accept(record)
+                || is_unread(record)
         };
         let records = look.snapshot.records.iter().filter(stands_still).copied().collect();
         let ports = ports::usage(&look.snapshot.records, &look.host, ticks).into_iter();

@@ -6,6 +6,7 @@ mod forwarding;
 mod silence;
 mod situation;
 mod stuck;
+mod unread;
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -49,6 +49,11 @@ peer_not_reading =
     .title = peer_not_reading: a peer does not read
     .what = Peers have closed their windows: their applications do not read what they are sent.
     .many = Find out what the reader waits for; the sender can only give up.
+not_reading =
+    .title = not_reading: a server does not read what its clients send
+    .what = Requests have arrived, and no thread of the process reads them or waits for them: the clients wait
+        for answers.
+    .many = Find out where its threads are stuck. An epoll registration that was not renewed looks the same.
 stuck_state =
     .title = stuck_state: sockets stay in a state for too long
     .what = Nothing moves, and a healthy connection would have left the state: the peer has not closed its

@@ -91,6 +91,8 @@ probes-unanswered = keepalive 프로브 { $tries }개에 응답 없음
 bytes-unacknowledged = { $bytes }바이트가 확인 응답을 받지 못함
 peer-not-reading = { $who }: 읽지 않음. 윈도가 { $closed } 동안 닫혀 있음, 보내지 못한 데이터 { $bytes }바이트{ $fin },
     { $connections }
+not-reading = { $who }: { $bytes }를 { $waiting } 동안 읽지 않음, 연결 { $count }개, { $service }{ $state }
+nobody-waits = 아무도 기다리지 않음: 이 연결들을 읽거나 poll하는 스레드도, 실행 중인 스레드도 없음
 fins-waiting = , 그 뒤의 FIN { $fins }개도 나가지 못함
 never-noticed = { $who }: 연결 { $count }개에서 상대가 사라져도 알 수 없음, 최대 { $longest } 동안 유휴. keepalive도
     user timeout도 설정되지 않음
@@ -431,6 +433,8 @@ remedy-black-hole = 경로가 꽉 찬 세그먼트를 버리는지 확인(터널
     세그먼트를 시도함. 그러면 데이터가 움직이면 그것이 원인임. 더 나은 해결: 경로의 MTU를 낮추거나 ICMP를 통과시킬 것
 remedy-forgotten = 상대는 있음: 중간의 방화벽, NAT, 로드 밸런서가 이 연결들을 잊었거나, 같은 주소 뒤의 호스트 중 하나가
     사라짐
+remedy-read-or-close = { $who }: 읽거나 닫을 것. 읽기 전에 멈춘 스레드(락, 가득 찬 풀)와 epoll에 다시 등록하지 않은
+    디스크립터(EPOLLONESHOT, 오류 경로)를 찾을 것
 remedy-never-answered = 핸드셰이크 뒤의 것은 한 번도 응답받지 못함: 서버의 accept 큐가 가득 찼었거나(그 호스트에서 tracer
     diagnose), 로드 밸런서나 방화벽이 없는 서버를 대신해 응답했거나, 그 뒤에 호스트가 사라짐
 remedy-bound-wait = { $who }: 기다리는 시간을 제한할 것. 데이터에는 TCP_USER_TIMEOUT(PostgreSQL tcp_user_timeout,

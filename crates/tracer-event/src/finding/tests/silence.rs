@@ -53,6 +53,16 @@ fn stuck(connections: Connections, fins_waiting: u64, readers: Vec<Program>) -> 
     })))
 }
 
+fn unread(halted: Option<Halt>) -> Finding {
+    of(Problem::NotReading(Box::new(NotReading {
+        connections: connections(HERE(), 3, 0),
+        unread: 1_234,
+        waiting: 61 * SECOND,
+        halted,
+        doing: None,
+    })))
+}
+
 fn unprobed() -> Finding {
     of(Problem::NoKeepalive(NoKeepalive {
         program: app(900),
@@ -143,6 +153,15 @@ fn two_peers() -> Connections {
      sent yet, on 2 connections of app[900] to 10.0.0.9:5432"
 )]
 #[case(
+    unread(None),
+    "app[900] has not read 1,234 bytes for 1m01s on 3 connections to 10.0.0.1:80 here"
+)]
+#[case(
+    unread(Some(Halt::Stopped)),
+    "app[900] has not read 1,234 bytes for 1m01s on 3 connections to 10.0.0.1:80 here; app[900] is \
+     stopped (SIGSTOP)"
+)]
+#[case(
     unprobed(),
     "app[900] would never notice a dead peer on 14 connections, idle for up to 5h00m: neither \
      keepalive nor a user time-out is set"
@@ -206,12 +225,14 @@ fn what_is_written_is_read_again_and_remedies_are_few() {
     }
 }
 
-fn all() -> [Finding; 7] {
+fn all() -> [Finding; 9] {
     [
         dead(Unanswered::Data, connections(HERE(), 1, 0)),
         dead(Unanswered::Fin, connections(THERE(), 2, 2)),
         stuck(connections(THERE(), 2, 0), 0, Vec::new()),
         stuck(connections(THERE(), 2, 2), 2, vec![app(77)]),
+        unread(None),
+        unread(Some(Halt::Stopped)),
         unprobed(),
         churn(None),
         churn(Some(3.0)),

@@ -1,0 +1,108 @@
+//! `not_reading`: a server does not read what its clients have sent.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    About, Connections, Explain, Halt, Line, Remedy, Severity,
+    alike::who_do,
+    remedies::{advice, resume, stacks},
+    words::{bytes, halted, line, of_activity, process, service},
+};
+use crate::{
+    activity::Doing,
+    duration::duration,
+    phrase::{Wording, wording},
+};
+
+/// Accepted connections whose data nobody reads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NotReading {
+    /// Which.
+    #[serde(flatten)]
+    pub connections: Connections,
+    /// Bytes that have arrived and are not read.
+    #[serde(rename = "unread_bytes")]
+    pub unread: u64,
+    /// For how long, of the one that has waited longest.
+    #[serde(rename = "waiting_ns")]
+    pub waiting: u64,
+    /// Whether the processes are halted, and how.
+    pub halted: Option<Halt>,
+    /// What the first of them does.
+    pub doing: Option<Doing>,
+}
+
+impl Explain for NotReading {
+    fn about() -> About {
+        About {
+            when: "data has come on accepted connections, and for four seconds nothing was read or answered, while the \
+                   processes that hold them are halted, or no thread of theirs runs, reads from these connections or \
+                   waits for them, and they wait for nobody else; a warning for three or more, or after 30 s",
+            evidence: "the sequence numbers of both snapshots, the times of the last data, who holds the connections, \
+                       and what the holders wait for: the functions that their threads sleep in, the descriptors of \
+                       their system calls and epoll instances with the events asked for",
+            unknown: "whether the process means to read later; holders that use poll(), select() or io_uring are taken \
+                      to wait for all that they hold, and so are those registered with epoll for any event",
+        }
+    }
+
+    fn sentence(&self, _: Severity) -> Wording {
+        let Connections { holders, sockets, .. } = &self.connections;
+        let state = self.halted.zip(holders.first()).map(|(halt, first)| {
+            let (who, does) = (process(&first.process), halted(halt));
+            Wording::new(format!("; {who} {does}"), does)
+        });
+        wording!(
+            "not-reading",
+            "{who} {bytes} for {waiting} on {count} {service}{state}",
+            [state],
+            who = who_do(holders, "has not read", "have not read"),
+            bytes = bytes(self.unread),
+            waiting = duration(self.waiting),
+            count = Wording::count(*sockets, "connection"),
+            service = service(self.connections.service)
+        )
+    }
+
+    fn evidence(&self) -> Vec<Line> {
+        let mut lines = self.connections.evidence();
+        let doing = self.doing.as_ref().zip(self.connections.holders.first());
+        lines.extend(doing.and_then(|(doing, first)| of_activity(doing, &first.process)));
+        if self.halted.is_none() {
+            let nobody = wording!(
+                "nobody-waits",
+                "by nobody: no thread reads from these connections, polls them or runs"
+            );
+            lines.push(line("awaited", nobody));
+        }
+        lines
+    }
+
+    fn remedies(&self, _: &str) -> Vec<Remedy> {
+        let pid = self.connections.holders.first().map(|first| first.process.pid);
+        if let Some(halt) = self.halted {
+            return resume(halt, pid);
+        }
+        let mut remedies = vec![advice(wording!(
+            "remedy-read-or-close",
+            "{who} must read, or close: look for threads that are stuck before they read (a lock, a full pool), and for \
+             descriptors that were not registered with epoll again (EPOLLONESHOT, an error path)",
+            who = self.connections.who(),
+        ))];
+        remedies.extend(pid.map(stacks));
+        remedies
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        self.connections.processes()
+    }
+
+    fn count(&self) -> u64 {
+        self.connections.sockets
+    }
+
+    fn key(&self) -> String {
+        self.connections.key()
+    }
+}

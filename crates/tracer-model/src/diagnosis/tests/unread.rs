@@ -1,0 +1,115 @@
+//! Data that a server does not read, and servers that have a reason not to.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use tracer_event::{
+    activity::{Activity, Wait},
+    finding::NotReading,
+};
+
+/// A request that came so many seconds ago.
+fn asked(n: u64, seconds: u64) -> Record {
+    Record {
+        flags: flag::HAS_SOCKET,
+        rcv_nxt: 16,
+        copied_seq: 1,
+        last_received: (JIFFIES - seconds * HZ) as u32,
+        ..socket(n, State::Established, seconds)
+    }
+}
+
+/// Process 900 sleeps in `function`, and waits for the descriptors of epoll that `served` says.
+fn server(time: u64, records: &[Record], function: &str, served: Option<&[u32]>) -> HostSnapshot {
+    let mut look = look(time, [records, &[listener(0, 128)]].concat());
+    let waits = vec![Wait { function: function.into(), threads: 1 }];
+    let served = served.map(|fds| fds.iter().copied().collect::<BTreeSet<u32>>());
+    look.host.processes.get_mut(&900).unwrap().activity =
+        Activity { waits, served, ..Activity::default() };
+    look
+}
+
+fn unread(diagnosis: &Diagnosis) -> Option<(Severity, &NotReading)> {
+    diagnosis.findings.iter().find_map(|finding| match &finding.problem {
+        Problem::NotReading(unread) => Some((finding.severity, &**unread)),
+        _ => None,
+    })
+}
+
+/// The same at both looks.
+fn told(records: &[Record], function: &str, served: Option<&[u32]>) -> Diagnosis {
+    let at = |time| server(time, records, function, served);
+    find(&at(SECOND), &at(SECOND + OBSERVED))
+}
+
+#[rstest]
+#[case::one(1, 8, Severity::Info)]
+#[case::one_for_long(1, 30, Severity::Warning)]
+#[case::several(3, 8, Severity::Warning)]
+fn requests_that_nobody_waits_for_are_told(
+    #[case] count: u64,
+    #[case] seconds: u64,
+    #[case] severity: Severity,
+) {
+    let records: Vec<Record> = (0..count).map(|n| asked(n, seconds)).collect();
+    let diagnosis = told(&records, "ep_poll", Some(&[]));
+    assert_eq!(diagnosis.findings.len(), 1, "{:?}", diagnosis.findings);
+    let (found, unread) = unread(&diagnosis).unwrap();
+    assert_eq!((found, unread.unread, unread.waiting), (severity, 15 * count, seconds * SECOND));
+    assert_eq!(unread.connections.holders[0].process.pid, 900);
+}
+
+#[rstest]
+#[case::it_waits_for_that_one("ep_poll", Some(&[5][..]))]
+#[case::for_what_it_waits_is_not_known("ep_poll", None)]
+#[case::it_may_poll("do_sys_poll", Some(&[][..]))]
+#[case::it_waits_for_a_disk("folio_wait_bit", Some(&[][..]))]
+fn who_may_read_is_not_accused(#[case] function: &str, #[case] served: Option<&[u32]>) {
+    assert!(unread(&told(&[asked(0, 8)], function, served)).is_none());
+}
+
+/// Ticks from the answer of another server to a later request, and bytes that it does not take.
+#[rstest]
+#[case::answered(0, 0, true)]
+#[case::asked(1, 0, false)]
+#[case::it_does_not_take_more(0, 9, false)]
+fn who_waits_for_others_is_not_accused(
+    #[case] later: u32,
+    #[case] unsent: u32,
+    #[case] is_told: bool,
+) {
+    let answered = (JIFFIES - 9 * HZ) as u32;
+    let upstream = Record {
+        flags: flag::HAS_SOCKET,
+        local_port: 40_001,
+        peer_port: 5_432,
+        last_received: answered,
+        last_sent: answered + later,
+        write_seq: unsent,
+        ..socket(50, State::Established, 9)
+    };
+    let diagnosis = told(&[asked(0, 8), upstream], "ep_poll", Some(&[]));
+    assert_eq!(unread(&diagnosis).is_some(), is_told);
+}
+
+#[test]
+fn what_is_read_slowly_or_not_asked_is_not_told() {
+    let (before, now) = (asked(0, 8), Record { copied_seq: 3, ..asked(0, 8) });
+    let at = |time, record| server(time, &[record], "ep_poll", Some(&[]));
+    assert!(unread(&find(&at(SECOND, before), &at(SECOND + OBSERVED, now))).is_none());
+    // A client's: what its server says unasked is read with the next answer.
+    let client = Record { local_port: 40_001, peer_port: 443, ..asked(0, 60) };
+    assert!(unread(&told(&[client], "ep_poll", Some(&[]))).is_none());
+}
+
+#[test]
+fn a_halted_server_is_told_with_that() {
+    let at = |time| {
+        let mut look = server(time, &[asked(0, 8)], "do_signal_stop", None);
+        look.host.processes.get_mut(&900).unwrap().halted = Some(Halt::Stopped);
+        look
+    };
+    let diagnosis = find(&at(SECOND), &at(SECOND + OBSERVED));
+    let (_, unread) = unread(&diagnosis).unwrap();
+    assert_eq!(unread.halted, Some(Halt::Stopped));
+}
