@@ -147,7 +147,7 @@ pub const TERMS: &[Term] = &[
     term(Findings, "stuck_handshake", "", &["connect-timeout"]),
     term(Findings, "dead_peer", "", &["retransmit-timeout"]),
     term(Findings, "peer_not_reading", "", &["zero-window"]),
-    term(Findings, "not_reading", "", &["unread"]),
+    term(Findings, "not_reading", "", &[]),
     term(Findings, "stuck_state", "", &["orphan"]),
     term(Findings, "no_keepalive", "", &["keepalive-timeout"]),
     term(Findings, "churn", "", &[]),

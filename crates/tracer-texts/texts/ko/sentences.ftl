@@ -49,8 +49,8 @@ no-local-port = { $who }: { $peer } 쪽으로 연결할 로컬 포트가 없음(
 # accept_queue_full, accept_wait, deferred_accept
 accept-queue-full = listener { $listener }: accept 큐가 가득 참, 새 연결을 버림. backlog { $backlog }개 중 { $queue }개
 accept-queue-nearly-full = listener { $listener }: accept 큐가 거의 가득 참. backlog { $backlog }개 중 { $queue }개
-accept-queue-overflowed =
-    listener { $listener }: accept 큐가 가득 찼었고 새 연결이 버려졌음. backlog { $backlog }개 중 { $queue }개
+accept-queue-overflowed = listener { $listener }: accept 큐가 가득 찼었고 새 연결이 버려졌음. backlog
+    { $backlog }개 중 { $queue }개
 accept-queue-was-full = listener { $listener } 또는 여기의 다른 listener: accept 큐가 가득 찼었음. backlog
     { $backlog }개 중 { $queue }개
 accept-wait-nobody = 연결 { $count }개가 기다리는데 아무도 accept()하지 않음: listener { $listener }{ $halt }. backlog
