@@ -182,27 +182,6 @@ fn a_full_accept_queue_is_critical() {
     });
 }
 
-/// At both looks its queue is empty, and another one's is not.
-#[test]
-fn a_queue_that_was_full_is_told_by_what_its_listener_has_dropped() {
-    isolated(|namespace| {
-        namespace.set("net/ipv4/tcp_syncookies", "0");
-        let [guilty, other] = [(); 2].map(|()| sockets::listen(Path::V4));
-        rustix::net::listen(&guilty, 1).unwrap();
-        let [address, elsewhere] = [&guilty, &other].map(|one| one.local_addr().unwrap());
-        let _waiting = TcpStream::connect(elsewhere).unwrap();
-        let diagnosis = Diagnosis::during(namespace, || {
-            let _taken = [(); 2].map(|()| TcpStream::connect(address).unwrap());
-            TcpStream::connect_timeout(&address, Duration::from_millis(300)).unwrap_err();
-            drop([(); 2].map(|()| sockets::accept(&guilty)));
-        });
-        let queue = diagnosis.evidence("accept_queue_full");
-        assert_eq!(queue["listener"]["local"]["port"], address.port(), "{queue}");
-        assert_eq!(queue["listener"]["queue"], 0, "{queue}");
-        assert_eq!(queue["dropped"], 1, "{queue}");
-    });
-}
-
 #[test]
 fn a_child_that_keeps_its_parent_s_connection_is_named() {
     isolated(|namespace| {

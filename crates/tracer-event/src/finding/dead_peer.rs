@@ -142,6 +142,37 @@ impl DeadPeer {
         })
     }
 
+    /// Whether the peer is there, where that is not known, and ever was.
+    fn of_peer(&self, enter: &str) -> Vec<Remedy> {
+        let Self { connections, .. } = self;
+        let mut remedies = Vec::new();
+        let is_there = self.black_hole || self.answering > 0;
+        if let (Some(&(peer, _)), false) = (connections.peers.first(), is_there) {
+            // Nobody listens on a client's port; a host that is there refuses.
+            let port = match connections.service {
+                Service::Here(_) => 1,
+                Service::There(peer) => peer.port,
+            };
+            remedies.push(command(
+                wording!(
+                    "remedy-is-it-there",
+                    "is the peer there? Exit status 124: it does not answer a plain connection either; 0 or 1: it is \
+                     there, and a firewall or NAT between has forgotten the connection"
+                ),
+                format!("{enter}{}", reachable(peer, port)),
+            ));
+        }
+        if self.never_answered && !self.black_hole {
+            remedies.push(advice(wording!(
+                "remedy-never-answered",
+                "nothing behind the handshake was ever answered: the server's accept queue was full (tracer diagnose \
+                 on its host), or a balancer or firewall has answered for a server that is not there, or its host is \
+                 gone since"
+            )));
+        }
+        remedies
+    }
+
     /// Of peers that are there.
     fn on_some(&self, since: String, connections: Wording, left: Option<Wording>) -> Wording {
         let what = match self.unanswered {
@@ -235,30 +266,7 @@ impl Explain for DeadPeer {
     fn remedies(&self, enter: &str) -> Vec<Remedy> {
         let Self { connections, .. } = self;
         let mut remedies: Vec<Remedy> = self.of_path(enter).into_iter().collect();
-        let is_there = self.black_hole || self.answering > 0;
-        if let (Some(&(peer, _)), false) = (connections.peers.first(), is_there) {
-            // Nobody listens on a client's port; a host that is there refuses.
-            let port = match connections.service {
-                Service::Here(_) => 1,
-                Service::There(peer) => peer.port,
-            };
-            remedies.push(command(
-                wording!(
-                    "remedy-is-it-there",
-                    "is the peer there? Exit status 124: it does not answer a plain connection either; 0 or 1: it is \
-                     there, and a firewall or NAT between has forgotten the connection"
-                ),
-                format!("{enter}{}", reachable(peer, port)),
-            ));
-        }
-        if self.never_answered && !self.black_hole {
-            remedies.push(advice(wording!(
-                "remedy-never-answered",
-                "nothing behind the handshake was ever answered: the server's accept queue was full (tracer diagnose \
-                 on its host), or a balancer or firewall has answered for a server that is not there, or its host is \
-                 gone since"
-            )));
-        }
+        remedies.extend(self.of_peer(enter));
         if connections.is_held() {
             remedies.push(advice(wording!(
                 "remedy-bound-wait",

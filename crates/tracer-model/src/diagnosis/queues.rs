@@ -116,16 +116,7 @@ fn syn(comparison: &Comparison<'_>) -> Vec<Finding> {
                 *by_local.entry(seen.tuple().local).or_default() += 1;
             }
             let most = by_local.into_iter().max_by_key(|(local, count)| (*count, local.port));
-            let here = |seen: &&Seen<'_>| seen.record.netns == netns && was_full(comparison, seen);
-            let mut full_ones = comparison.seen_in(State::Listen).filter(here);
-            let is_unaccepted = match most {
-                Some((local, _)) => {
-                    let listeners = comparison.listeners_of(netns, local);
-                    full_ones.any(|seen| listeners.iter().any(|one| ptr::eq(*one, seen.record)))
-                }
-                None => counted.listen_overflows > 0 || full_ones.next().is_some(),
-            };
-            if is_unaccepted {
+            if is_unaccepted(comparison, netns, most.map(|(local, _)| local)) {
                 return None;
             }
             let backlog = SynBacklog {
@@ -138,4 +129,16 @@ fn syn(comparison: &Comparison<'_>) -> Vec<Finding> {
             Some(comparison.finding(severity, netns, Problem::SynBacklog(backlog)))
         })
         .collect()
+}
+
+/// Whether SYNs found no room because nobody accepts: at the address that has most half-open
+/// connections, or where there are none anywhere in the namespace.
+fn is_unaccepted(comparison: &Comparison<'_>, netns: u32, most: Option<Endpoint>) -> bool {
+    let here = |seen: &&Seen<'_>| seen.record.netns == netns && was_full(comparison, seen);
+    let mut full_ones = comparison.seen_in(State::Listen).filter(here);
+    let Some(local) = most else {
+        return comparison.counted(netns).listen_overflows > 0 || full_ones.next().is_some();
+    };
+    let listeners = comparison.listeners_of(netns, local);
+    full_ones.any(|seen| listeners.iter().any(|one| ptr::eq(*one, seen.record)))
 }
