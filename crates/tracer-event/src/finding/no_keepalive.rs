@@ -1,24 +1,30 @@
 //! `no_keepalive`: idle connections on which a dead peer would never be noticed.
 
+use std::slice;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, Program, Remedy, Service, Severity,
+    alike::kin,
     remedies::advice,
-    words::{line, of_program, process, service},
+    words::{line, of_a_name, of_program, process, service},
 };
 use crate::{
     duration::{duration, grouped},
     phrase::{Wording, wording},
 };
 
-/// Idle connections of one process that nothing probes.
+/// Idle connections of one process, or of several of one name, that nothing probes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NoKeepalive {
     /// Whose they are.
     #[serde(flatten)]
     pub program: Program,
+    /// How many other processes of the same name are counted here.
+    #[serde(default, rename = "other_processes")]
+    pub others: u64,
     /// How many sockets.
     pub sockets: u64,
     /// For how long no data has moved on the one that is idle longest.
@@ -48,7 +54,7 @@ impl Explain for NoKeepalive {
             "never-noticed",
             "{who} would never notice a dead peer on {count}, idle for up to {longest}: neither \
              keepalive nor a user time-out is set",
-            who = process(&self.program.process),
+            who = of_a_name(Some(&self.program.process), self.others),
             count = Wording::count(self.sockets, "connection"),
             longest = duration(self.longest)
         )
@@ -91,6 +97,6 @@ impl Explain for NoKeepalive {
     }
 
     fn key(&self) -> String {
-        self.program.process.pid.to_string()
+        kin(slice::from_ref(&self.program))
     }
 }

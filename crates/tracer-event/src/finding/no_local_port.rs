@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     About, Explain, Line, Remedy, Severity,
     remedies::{command, more_addresses, reuse, time_wait_folklore, tw_reuse, wider_range},
-    words::{a_process, destination, line, ports},
+    words::{destination, line, name, of_a_name, ports},
 };
 use crate::{
     duration::grouped,
@@ -20,6 +20,9 @@ use crate::{
 pub struct NoLocalPort {
     /// Whose calls.
     pub process: Option<Process>,
+    /// How many other processes of the same name are counted here.
+    #[serde(default, rename = "other_processes")]
+    pub others: u64,
     /// Where to.
     pub peer: Endpoint,
     /// Failed calls of connect().
@@ -44,7 +47,7 @@ impl Explain for NoLocalPort {
         wording!(
             "no-local-port",
             "{who} found no free local port to connect to {peer}{times}",
-            who = a_process(self.process.as_ref()),
+            who = of_a_name(self.process.as_ref(), self.others),
             peer = self.peer.to_string(),
             times = Wording::new(english, times)
         )
@@ -78,6 +81,6 @@ impl Explain for NoLocalPort {
     }
 
     fn key(&self) -> String {
-        format!("{:?} {}", self.process.map(|process| process.pid), self.peer)
+        format!("{} {}", name(self.process.as_ref()), self.peer)
     }
 }

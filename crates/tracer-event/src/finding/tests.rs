@@ -111,7 +111,8 @@ fn to_one() -> Finding {
 
 fn no_port(count: u64) -> Finding {
     let process = Some(app(900).process);
-    of(Problem::NoLocalPort(NoLocalPort { process, peer: at("10.0.0.9", 443), count, size: None }))
+    let (others, peer) = (0, at("10.0.0.9", 443));
+    of(Problem::NoLocalPort(NoLocalPort { process, others, peer, count, size: None }))
 }
 
 fn queue(length: u32, dropped: Option<u32>) -> Finding {

@@ -45,7 +45,7 @@ pub fn all(metrics: &mut Metrics) {
     let loss = Loss::final_loss(1, LossPlace::Otlp, 4);
     metrics.count(&Update::Loss(&loss), WallClock::default().into());
     let peer = subject.tuple.peer;
-    let problem = NoLocalPort { process: None, peer, count: 1, size: None };
+    let problem = NoLocalPort { process: None, others: 0, peer, count: 1, size: None };
     metrics.count(
         &Update::Finding(&Finding {
             time: 1,

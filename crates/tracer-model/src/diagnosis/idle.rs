@@ -1,12 +1,12 @@
 //! Idle connections on which a dead peer would never be noticed.
 
-use std::collections::BTreeMap;
-
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 use tracer_wire::{Timers, flag};
 
 use super::{
     common::most_first,
-    comparison::{Comparison, Detector, Seen},
+    comparison::{Comparison, Detector, Kin, Seen},
     ends::Ends,
 };
 use crate::timeouts;
@@ -22,8 +22,8 @@ pub(super) const DETECTORS: &[Detector] = &[unprobed];
 /// does so more often.
 const LONG: u64 = 3_600_000_000_000;
 
-/// A process, and its connections with the time for which each is idle.
-type Group<'a> = (Process, Vec<(&'a Seen<'a>, u64)>);
+/// Connections with who holds each, and the time for which it is idle.
+type Group<'a> = Vec<(&'a Seen<'a>, Process, u64)>;
 
 /// Processes with connections that nothing probes.
 fn unprobed(comparison: &Comparison<'_>) -> Vec<Finding> {
@@ -42,7 +42,7 @@ fn unprobed(comparison: &Comparison<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     let ends = Ends::of(comparison);
-    let mut groups: BTreeMap<(u32, u32), Group<'_>> = BTreeMap::new();
+    let mut groups: HashMap<(u32, Vec<Kin>), Group<'_>, RandomState> = HashMap::default();
     for (seen, idle) in unprobed {
         let tuple = seen.tuple();
         // This host will not lose itself.
@@ -51,21 +51,22 @@ fn unprobed(comparison: &Comparison<'_>) -> Vec<Finding> {
             continue;
         };
         if comparison.wants_seen(seen) {
-            let group = groups
-                .entry((tuple.netns, holder.process.pid))
-                .or_insert((holder.process, Vec::new()));
-            group.1.push((seen, idle));
+            let key = (tuple.netns, comparison.kin([holder.process].into_iter()));
+            groups.entry(key).or_default().push((seen, holder.process, idle));
         }
     }
-    let finding = |((netns, _), (process, members)): (_, Group<'_>)| {
-        let services = members.iter().map(|(seen, _)| comparison.service(&seen.tuple()));
+    let finding = |((netns, _), members): (_, Group<'_>)| {
+        let services = members.iter().map(|(seen, ..)| comparison.service(&seen.tuple()));
+        let processes = members.iter().map(|(_, process, _)| *process);
+        let processes = most_first(processes, |process| process.pid);
         let unprobed = NoKeepalive {
-            program: comparison.program(process),
+            program: comparison.program(processes.first()?.0),
+            others: processes.len() as u64 - 1,
             sockets: members.len() as u64,
-            longest: members.iter().map(|(_, idle)| *idle).max().unwrap_or(0),
+            longest: members.iter().map(|(.., idle)| *idle).max().unwrap_or(0),
             services: most_first(services, |_| ()),
         };
-        comparison.finding(Severity::Info, netns, Problem::NoKeepalive(unprobed))
+        Some(comparison.finding(Severity::Info, netns, Problem::NoKeepalive(unprobed)))
     };
-    groups.into_iter().map(finding).collect()
+    groups.into_iter().filter_map(finding).collect()
 }

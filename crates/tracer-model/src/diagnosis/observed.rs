@@ -82,7 +82,7 @@ impl Observed {
         if close.is_some_and(|close| close.reason == Reason::NoLocalPort) {
             let process = subject.owner.map(|owner| owner.process);
             let pid = process.map_or(0, |process| process.pid);
-            let none = NoLocalPort { process, peer: tuple.peer, count: 0, size: None };
+            let none = NoLocalPort { process, others: 0, peer: tuple.peer, count: 0, size: None };
             let key = (tuple.netns, pid, tuple.peer.to_string());
             self.failed.entry(key).or_insert((*subject, none)).1.count += 1;
         }
@@ -111,14 +111,26 @@ impl Observed {
     }
 }
 
-/// A finding for each destination and process that found no port.
+/// A finding for each destination, and process that found no port. Processes of one name are one: the
+/// workers of a server, and programs that run for one connection each.
 fn failures(comparison: &Comparison<'_>) -> Vec<Finding> {
     let failed = comparison.input.observed.failed.iter();
     let wanted = failed.filter(|(_, (subject, _))| comparison.wants_subject(subject));
-    let finding = |(&(netns, ..), &(_, failure)): (&ConnectKey, &(Subject, _))| {
+    let mut groups: BTreeMap<(u32, Option<[u8; 16]>, &str), (NoLocalPort, u64)> = BTreeMap::new();
+    for ((netns, _, peer), (_, failure)) in wanted {
+        let name = failure.process.map(|process| process.comm);
+        let first = || (NoLocalPort { count: 0, ..*failure }, 0);
+        let (sum, most) = groups.entry((*netns, name, peer)).or_insert_with(first);
+        sum.others += u64::from(sum.count > 0);
+        sum.count += failure.count;
+        if failure.count > *most {
+            (*most, sum.process) = (failure.count, failure.process);
+        }
+    }
+    let finding = |((netns, ..), (sum, _)): ((u32, _, _), (NoLocalPort, _))| {
         let size = comparison.facts(netns).and_then(|facts| Some(facts.ports.as_ref()?.size()));
-        let problem = Problem::NoLocalPort(NoLocalPort { size, ..failure });
+        let problem = Problem::NoLocalPort(NoLocalPort { size, ..sum });
         comparison.finding(Severity::Critical, netns, problem)
     };
-    wanted.map(finding).collect()
+    groups.into_iter().map(finding).collect()
 }

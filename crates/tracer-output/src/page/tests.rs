@@ -164,6 +164,7 @@ fn small(texts: Option<Texts>) -> String {
     };
     let problem = Problem::NoLocalPort(NoLocalPort {
         process: subject.owner.map(|owner| owner.process),
+        others: 0,
         peer: subject.tuple.peer,
         count: 3,
         size: Some(10),

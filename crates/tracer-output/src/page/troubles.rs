@@ -318,7 +318,13 @@ mod tests {
             status: Status::Raised,
             netns,
             entry: None,
-            problem: Problem::NoLocalPort(NoLocalPort { process: None, peer, count, size: None }),
+            problem: Problem::NoLocalPort(NoLocalPort {
+                process: None,
+                others: 0,
+                peer,
+                count,
+                size: None,
+            }),
         };
         troubles.update(&Update::Finding(&none(1, 96)));
         troubles.go_on(&[none(2, 5), none(1, 300)]);
@@ -334,7 +340,7 @@ mod tests {
         let peer = fixtures::subject(1).tuple.peer;
         for number in 0..2 * MOST as u32 {
             let worst = number + 1 == 2 * MOST as u32;
-            let problem = NoLocalPort { process: None, peer, count: 1, size: None };
+            let problem = NoLocalPort { process: None, others: 0, peer, count: 1, size: None };
             troubles.update(&Update::Finding(&Finding {
                 time: 1,
                 severity: if worst { Severity::Critical } else { Severity::Info },

@@ -46,6 +46,7 @@ fn diagnosis() -> Diagnosis {
         }),
         Problem::NoLocalPort(NoLocalPort {
             process: Some(process),
+            others: 0,
             peer: local,
             count: 12_345,
             size: Some(28_232),

@@ -66,6 +66,7 @@ fn unread(halted: Option<Halt>) -> Finding {
 fn unprobed() -> Finding {
     of(Problem::NoKeepalive(NoKeepalive {
         program: app(900),
+        others: 0,
         sockets: 14,
         longest: 5 * 3_600 * SECOND,
         services: vec![(THERE(), 14)],

@@ -1,7 +1,14 @@
 //! Processes of one name are told together: the workers of a server, the clients of a script.
 
 use super::*;
-use tracer_event::{container::Cgroup, finding::StuckHandshake};
+use tracer_event::{
+    close::{Initiator, Reason},
+    container::Cgroup,
+    finding::{NoLocalPort, StuckHandshake},
+    fixtures,
+    process::{Evidence, Owner, Process},
+    update::{Close, Observer as _, Subject, Transition, Update},
+};
 
 /// Each socket is held by a process of its own.
 fn look_at(time: u64, sockets: &[(Record, u32)]) -> HostSnapshot {
@@ -78,4 +85,29 @@ fn clients_that_get_no_answer_are_one_finding() {
     };
     let StuckHandshake { sockets, others, retransmits, .. } = *stuck;
     assert_eq!((sockets, others, retransmits), (6, 5, 3));
+}
+
+fn no_port(pid: u32) -> Transition {
+    let process = Process { pid, comm: *b"curl\0\0\0\0\0\0\0\0\0\0\0\0", start_ns: 0 };
+    let owner = Some(Owner { process, evidence: Evidence::Connect, fd: None, others: 0 });
+    let subject = Subject { owner, ..fixtures::subject(1) };
+    let close = Some(Close::new(Reason::NoLocalPort, Some(Initiator::Local)));
+    Transition { close, subject, ..fixtures::transition(State::SynSent, State::Closed) }
+}
+
+/// Each is a process of its own, as `curl` in a script is.
+#[test]
+fn programs_that_find_no_port_are_one_finding() {
+    let mut observed = Observed::default();
+    for (pid, times) in [(901, 1), (902, 3), (903, 1)] {
+        (0..times).for_each(|_| observed.observe(Update::Transition(&no_port(pid))));
+    }
+    let table = Table::new(table::Options::default());
+    let (first, last) = (look_at(SECOND, &[]), look_at(SECOND + OBSERVED, &[]));
+    let found = find_in(&Filter::default(), &first, &last, &observed, &table);
+    let [Finding { problem: Problem::NoLocalPort(none), .. }] = &found.findings[..] else {
+        panic!("{:?}", found.findings)
+    };
+    let NoLocalPort { process, others, count, .. } = *none;
+    assert_eq!((process.unwrap().pid, others, count), (902, 2, 5));
 }

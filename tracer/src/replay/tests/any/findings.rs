@@ -247,9 +247,9 @@ fn others() -> BoxedStrategy<Problem> {
     let who = || option::of(process());
     let limit = any::<Option<u64>>;
     prop_oneof![
-        (who(), end(), any::<u64>(), any::<Option<u32>>()).prop_map(
-            |(process, peer, count, size)| {
-                Problem::NoLocalPort(NoLocalPort { process, peer, count, size })
+        (who(), end(), any::<(u64, u64)>(), any::<Option<u32>>()).prop_map(
+            |(process, peer, (others, count), size)| {
+                Problem::NoLocalPort(NoLocalPort { process, others, peer, count, size })
             }
         ),
         (listener(), any::<Option<u32>>(), any::<(u64, u64)>(), limit()).prop_map(
