@@ -55,18 +55,20 @@ fn unprobed(comparison: &Comparison<'_>) -> Vec<Finding> {
             groups.entry(key).or_default().push((seen, holder.process, idle));
         }
     }
-    let finding = |((netns, _), members): (_, Group<'_>)| {
-        let services = members.iter().map(|(seen, ..)| comparison.service(&seen.tuple()));
-        let processes = members.iter().map(|(_, process, _)| *process);
-        let processes = most_first(processes, |process| process.pid);
-        let unprobed = NoKeepalive {
-            program: comparison.program(processes.first()?.0),
-            others: processes.len() as u64 - 1,
-            sockets: members.len() as u64,
-            longest: members.iter().map(|(.., idle)| *idle).max().unwrap_or(0),
-            services: most_first(services, |_| ()),
-        };
-        Some(comparison.finding(Severity::Info, netns, Problem::NoKeepalive(unprobed)))
-    };
+    let finding = |((netns, _), members): (_, Group<'_>)| finding(comparison, netns, &members);
     groups.into_iter().filter_map(finding).collect()
+}
+
+fn finding(comparison: &Comparison<'_>, netns: u32, members: &Group<'_>) -> Option<Finding> {
+    let services = members.iter().map(|(seen, ..)| comparison.service(&seen.tuple()));
+    let processes = members.iter().map(|(_, process, _)| *process);
+    let processes = most_first(processes, |process| process.pid);
+    let unprobed = NoKeepalive {
+        program: comparison.program(processes.first()?.0),
+        others: processes.len() as u64 - 1,
+        sockets: members.len() as u64,
+        longest: members.iter().map(|(.., idle)| *idle).max().unwrap_or(0),
+        services: most_first(services, |_| ()),
+    };
+    Some(comparison.finding(Severity::Info, netns, Problem::NoKeepalive(unprobed)))
 }

@@ -1,6 +1,6 @@
 //! What happened between the two snapshots, as far as a diagnosis needs it.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -116,21 +116,21 @@ impl Observed {
 fn failures(comparison: &Comparison<'_>) -> Vec<Finding> {
     let failed = comparison.input.observed.failed.iter();
     let wanted = failed.filter(|(_, (subject, _))| comparison.wants_subject(subject));
-    let mut groups: BTreeMap<(u32, Option<[u8; 16]>, &str), (NoLocalPort, u64)> = BTreeMap::new();
-    for ((netns, _, peer), (_, failure)) in wanted {
-        let name = failure.process.map(|process| process.comm);
-        let first = || (NoLocalPort { count: 0, ..*failure }, 0);
-        let (sum, most) = groups.entry((*netns, name, peer)).or_insert_with(first);
-        sum.others += u64::from(sum.count > 0);
-        sum.count += failure.count;
-        if failure.count > *most {
-            (*most, sum.process) = (failure.count, failure.process);
-        }
-    }
-    let finding = |((netns, ..), (sum, _)): ((u32, _, _), (NoLocalPort, _))| {
+    let mut all: Vec<(u32, NoLocalPort)> =
+        wanted.map(|((netns, ..), (_, failure))| (*netns, *failure)).collect();
+    // The first of a name is who is named: the one with most of them.
+    let name = |failure: &NoLocalPort| failure.process.map(|process| process.comm);
+    let key =
+        |(netns, failure): &(u32, NoLocalPort)| (*netns, name(failure), failure.peer.to_string());
+    all.sort_by_key(|one| (key(one), Reverse(one.1.count)));
+    let groups = all.chunk_by(|one, other| key(one) == key(other));
+    let finding = |group: &[(u32, NoLocalPort)]| {
+        let (netns, first) = group[0];
         let size = comparison.facts(netns).and_then(|facts| Some(facts.ports.as_ref()?.size()));
-        let problem = Problem::NoLocalPort(NoLocalPort { size, ..sum });
+        let (count, others) =
+            (group.iter().map(|(_, one)| one.count).sum(), group.len() as u64 - 1);
+        let problem = Problem::NoLocalPort(NoLocalPort { size, count, others, ..first });
         comparison.finding(Severity::Critical, netns, problem)
     };
-    groups.into_iter().map(finding).collect()
+    groups.map(finding).collect()
 }
