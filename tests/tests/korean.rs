@@ -1,6 +1,6 @@
 //! Korean, as it is shown: nothing is left in English but what is the same in each language.
 
-use std::fs;
+use std::{fs, thread, time::Duration};
 
 use tracer_tests::{
     fault::{self, come_and_go},
@@ -10,6 +10,8 @@ use tracer_tests::{
 };
 use tracer_texts::untranslated::english;
 
+/// What is younger may still be closed: no leak yet.
+const YOUNG: Duration = Duration::from_millis(1_100);
 const FAULT: &str = env!("CARGO_BIN_EXE_fault");
 
 /// Calls and settings, and names of this test.
@@ -21,11 +23,11 @@ fn a_diagnosis_in_korean_has_no_english_words() {
     isolated(|namespace| {
         let (server, address) = fault::server(FAULT, "hoarder", &["keep"]);
         come_and_go(address, 5);
+        thread::sleep(YOUNG);
         let inode = namespace.inode.to_string();
         let diagnose = |options: &[&str]| {
             let asked = ["diagnose", "--lang", "ko", "--for", "200ms", "--netns", &inode];
             let mut text = String::new();
-            // What is young may still be closed: no leak yet.
             eventually("the leak is found", || {
                 let output = command("", &[&asked, options].concat()).output().unwrap();
                 text = String::from_utf8(output.stdout).unwrap();
@@ -56,6 +58,7 @@ fn a_report_is_in_korean_where_that_is_asked_for() {
     isolated(|namespace| {
         let (server, address) = fault::server(FAULT, "hoarder", &["keep"]);
         come_and_go(address, 5);
+        thread::sleep(YOUNG);
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("report.html");
         let inode = namespace.inode.to_string();

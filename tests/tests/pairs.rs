@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeSet,
-    io::Read as _,
+    io::{Cursor, Read as _},
     net::{Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener, TcpStream},
     process::{Child, Stdio},
     thread,
@@ -37,8 +37,9 @@ impl Tracers {
             let mut child = command("", &arguments).stdout(Stdio::piped()).spawn().unwrap();
             let mut out = child.stdout.take().unwrap();
             // The first line comes when the programs are attached.
-            out.read_exact(&mut [0]).unwrap();
-            (child, read_all(out))
+            let mut first = [0];
+            out.read_exact(&mut first).unwrap();
+            (child, read_all(Cursor::new(first).chain(out)))
         };
         let formats = ["text", "ladder"].into_iter().map(start).collect();
         Self { formats, json: Tracer::launch("", &["--port", &port, "--address", network]) }
