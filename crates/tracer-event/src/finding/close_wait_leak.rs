@@ -173,7 +173,7 @@ impl Explain for Leak {
         let mut remedies = match self.cause {
             Cause::NeverAccepted => return never_accepted(self),
             Cause::Halted(halt) => resume(halt, self.holders.first().map(|one| one.process.pid)),
-            Cause::Inherited => vec![close_on_exec()],
+            Cause::Inherited => vec![close_on_exec(), serve()],
             Cause::Unread => vec![advice(wording!(
                 "remedy-read-to-end",
                 "{who} must read until read() returns 0, then close(): look for a reader that gave \
@@ -356,6 +356,14 @@ fn folklore(leak: &Leak) -> Option<Remedy> {
              with SO_KEEPALIVE, whose descriptors stay open as well"
         ))
     })
+}
+
+/// Of a server that forks for each connection.
+fn serve() -> Remedy {
+    advice(wording!(
+        "remedy-child-serves",
+        "a child that is to serve the connection must close() when read() returns 0 (end of file)"
+    ))
 }
 
 fn kill(leak: &Leak, enter: &str) -> Remedy {

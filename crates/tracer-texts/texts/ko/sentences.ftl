@@ -435,6 +435,7 @@ remedy-forgotten = 상대는 있음: 중간의 방화벽, NAT, 로드 밸런서�
     사라짐
 remedy-read-or-close = { $who }: 읽거나 닫을 것. 읽기 전에 멈춘 스레드(락, 가득 찬 풀)와 epoll에 다시 등록하지 않은
     디스크립터(EPOLLONESHOT, 오류 경로)를 찾을 것
+remedy-child-serves = 연결을 맡은 자식은 read()가 0을 돌려주면(EOF) close()해야 함
 remedy-never-answered = 핸드셰이크 뒤의 것은 한 번도 응답받지 못함: 서버의 accept 큐가 가득 찼었거나(그 호스트에서 tracer
     diagnose), 로드 밸런서나 방화벽이 없는 서버를 대신해 응답했거나, 그 뒤에 호스트가 사라짐
 remedy-bound-wait = { $who }: 기다리는 시간을 제한할 것. 데이터에는 TCP_USER_TIMEOUT(PostgreSQL tcp_user_timeout,
