@@ -9,7 +9,7 @@ use super::{
     About, Cause, Descriptors, Explain, Line, Listener, Program, Remedy, Service, Severity,
     alike::{kin, of_fds, who_do},
     other_side::{OtherSide, await_less, half_close, of_other_side, other_peers},
-    remedies::{advice, close_on_exec, command, no_descriptor_left, resume, stacks},
+    remedies::{advice, close_on_exec, command, no_descriptor_left, resume, serve, stacks},
     words::{
         a_process, bytes, each_peer, end, filter, growth, halted, least, line, of_limit,
         of_listener, of_programs, programs, service, states, whose, with_orphans,
@@ -356,14 +356,6 @@ fn folklore(leak: &Leak) -> Option<Remedy> {
              with SO_KEEPALIVE, whose descriptors stay open as well"
         ))
     })
-}
-
-/// Of a server that forks for each connection.
-fn serve() -> Remedy {
-    advice(wording!(
-        "remedy-child-serves",
-        "a child that is to serve the connection must close() when read() returns 0 (end of file)"
-    ))
 }
 
 fn kill(leak: &Leak, enter: &str) -> Remedy {

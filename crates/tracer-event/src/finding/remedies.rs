@@ -43,6 +43,14 @@ pub(super) fn no_descriptor_left(who: Wording) -> Remedy {
     ))
 }
 
+/// Of a server that forks for each connection.
+pub(super) fn serve() -> Remedy {
+    advice(wording!(
+        "remedy-child-serves",
+        "a child that is to serve the connection must close() when read() returns 0 (end of file)"
+    ))
+}
+
 /// Lets a process run again.
 pub(super) fn resume(halt: Halt, pid: Option<u32>) -> Vec<Remedy> {
     let Some(pid) = pid else { return Vec::new() };
