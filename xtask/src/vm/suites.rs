@@ -78,7 +78,7 @@ pub(super) const LEFT_OUT: &[(&str, &str)] = &[
     ("pods", "wants an OpenTelemetry receiver and kubectl; the kernel has no part in it"),
     ("prometheus", "wants Prometheus; the kernel has no part in it"),
     ("proxies", "wants Python, haproxy and nginx; what it needs of the kernel is in other suites"),
-    ("reading", "wants Python"),
+    ("reading", "what it needs of the kernel is in accepting"),
     ("readme", "wants nginx, tmux, Python; its samples are of one kernel"),
     ("records", "options; the kernel has no part in it"),
     ("recordings", "a format; the kernel has no part in it"),
