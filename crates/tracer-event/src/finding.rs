@@ -39,7 +39,6 @@ use std::borrow::Borrow as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::counted::counted;
 pub use self::{
     accept_queue_full::AcceptQueue,
     accept_wait::AcceptWait,
@@ -72,6 +71,7 @@ pub use self::{
     time_wait_overflow::TimeWaitOverflow,
     words::{halted, process, whose},
 };
+use self::{connections::of_connections, counted::counted};
 use super::{
     phrase::{Wording, wording},
     process::Halt,

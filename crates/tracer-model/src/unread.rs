@@ -2,7 +2,7 @@
 
 use tracer_wire::{Record, flag, kind};
 
-use crate::time_wait::Ticks;
+use crate::{time_wait::Ticks, timeouts::since};
 use tracer_event::state::State;
 
 /// A process that is about to read does so within this time, nanoseconds.
@@ -20,12 +20,9 @@ pub fn is_unread(record: &Record) -> bool {
 /// For how long it has waited, where no more has come for a while, and this end has sent nothing
 /// since either, nanoseconds.
 pub fn unread_for(record: &Record, ticks: Ticks) -> Option<u64> {
-    let ago = |jiffy: u32| (record.jiffies as u32).wrapping_sub(jiffy);
-    let (sent, received) = (ago(record.last_sent), ago(record.last_received));
-    let is_unanswered = record.last_sent == 0 || sent >= received;
-    let waiting = ticks.nanoseconds(received.into());
-    let is_known = record.last_received != 0;
-    (is_unread(record) && is_known && is_unanswered && waiting >= PAUSE).then_some(waiting)
+    let received = since(record, record.last_received, ticks)?;
+    let is_unanswered = since(record, record.last_sent, ticks).is_none_or(|sent| sent >= received);
+    (is_unread(record) && is_unanswered && received >= PAUSE).then_some(received)
 }
 
 #[cfg(test)]

@@ -217,7 +217,11 @@ impl Explain for Leak {
     }
 
     fn key(&self) -> String {
-        format!("{:?} {:?} {}", self.cause, self.service, kin(&self.holders))
+        let (parent, listener) = (self.parent.map(|parent| parent.pid), self.listener.as_ref());
+        let listening = listener.map(|from| from.processes.iter().map(|one| one.process.pid));
+        let listening: Vec<u32> = listening.into_iter().flatten().collect();
+        let kin = kin(&self.holders);
+        format!("{:?} {:?} {kin} {parent:?} {listening:?}", self.cause, self.service)
     }
 }
 

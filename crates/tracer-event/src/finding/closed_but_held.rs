@@ -134,6 +134,6 @@ impl Explain for ClosedButHeld {
     }
 
     fn key(&self) -> String {
-        format!("{:?} {}", self.service, kin(&self.holders))
+        format!("{:?} {} {}", self.service, self.closed_by.pid, kin(&self.holders))
     }
 }

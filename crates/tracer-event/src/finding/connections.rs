@@ -46,6 +46,20 @@ pub struct Connections {
 
 super::counted!(by_peer: peer: Endpoint);
 
+/// Of a finding about `self.connections`: its processes, and how many sockets it is about.
+macro_rules! of_connections {
+    () => {
+        fn processes(&self) -> Vec<u32> {
+            self.connections.processes()
+        }
+
+        fn count(&self) -> u64 {
+            self.connections.sockets
+        }
+    };
+}
+pub(super) use of_connections;
+
 impl Connections {
     /// Whether a process still holds one of them.
     pub(super) fn is_held(&self) -> bool {

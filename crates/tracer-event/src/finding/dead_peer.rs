@@ -165,9 +165,9 @@ impl DeadPeer {
         if self.never_answered && !self.black_hole {
             remedies.push(advice(wording!(
                 "remedy-never-answered",
-                "nothing behind the handshake was ever answered: the server's accept queue was full (tracer diagnose \
-                 on its host), or a balancer or firewall has answered for a server that is not there, or its host is \
-                 gone since"
+                "nothing after the handshake was ever answered: the server's accept queue was full (tracer diagnose \
+                 on its host), a balancer or firewall answered for a server that is not there, or its host has gone \
+                 away since"
             )));
         }
         remedies
@@ -292,13 +292,7 @@ impl Explain for DeadPeer {
         remedies
     }
 
-    fn processes(&self) -> Vec<u32> {
-        self.connections.processes()
-    }
-
-    fn count(&self) -> u64 {
-        self.connections.sockets
-    }
+    super::of_connections!();
 
     fn key(&self) -> String {
         format!("{:?} {}", self.unanswered, self.connections.key())

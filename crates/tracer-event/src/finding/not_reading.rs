@@ -94,15 +94,9 @@ impl Explain for NotReading {
         remedies
     }
 
-    fn processes(&self) -> Vec<u32> {
-        self.connections.processes()
-    }
-
-    fn count(&self) -> u64 {
-        self.connections.sockets
-    }
+    super::of_connections!();
 
     fn key(&self) -> String {
-        self.connections.key()
+        format!("{:?} {}", self.halted, self.connections.key())
     }
 }

@@ -133,13 +133,7 @@ impl Explain for PeerNotReading {
         remedies
     }
 
-    fn processes(&self) -> Vec<u32> {
-        self.connections.processes()
-    }
-
-    fn count(&self) -> u64 {
-        self.connections.sockets
-    }
+    super::of_connections!();
 
     fn key(&self) -> String {
         self.connections.key()

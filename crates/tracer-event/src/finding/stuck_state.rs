@@ -115,13 +115,7 @@ impl Explain for StuckState {
         remedies
     }
 
-    fn processes(&self) -> Vec<u32> {
-        self.connections.processes()
-    }
-
-    fn count(&self) -> u64 {
-        self.connections.sockets
-    }
+    super::of_connections!();
 
     fn key(&self) -> String {
         format!("{} {}", self.state, self.connections.key())

@@ -7,7 +7,7 @@ use tracer_wire::kind;
 use super::{
     accepting::is_deferred,
     attempts::Ends,
-    comparison::{Comparison, Detector, Kin, Seen},
+    comparison::{Comparison, Detector, Seen},
 };
 use tracer_event::{
     finding::{Finding, Problem, Service, Severity, StuckHandshake},
@@ -21,7 +21,7 @@ pub(super) const DETECTORS: &[Detector] = &[stuck];
 const RETRANSMITS: u8 = 2;
 
 /// What is one finding.
-type Key = (u32, State, Vec<Kin>, Service);
+type Key = (u32, State, Option<[u8; 16]>, Service);
 
 /// Clients whose SYN, and listeners whose SYN+ACK, has been sent again and again.
 fn stuck(comparison: &Comparison<'_>) -> Vec<Finding> {
@@ -48,7 +48,7 @@ fn stuck(comparison: &Comparison<'_>) -> Vec<Finding> {
                 StuckHandshake { state, process, others, service, sockets, retransmits, lost };
             (stuck, HashSet::default())
         };
-        let key = (seen.record.netns, state, comparison.kin(process.into_iter()), service);
+        let key = (seen.record.netns, state, process.map(|process| process.comm), service);
         let (group, processes) = groups.entry(key).or_insert_with(new);
         processes.extend(process);
         group.others = processes.len().saturating_sub(1) as u64;

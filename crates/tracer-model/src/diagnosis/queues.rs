@@ -28,12 +28,23 @@ fn is_nearly_full(record: &Record) -> bool {
         && u64::from(record.accept_queue) * 5 >= u64::from(record.accept_backlog) * 4
 }
 
-/// What a listener has dropped while connections found no room in its namespace: other segments
-/// that it drops are no reason to suspect it.
+/// What a listener has dropped, where that proves that its queue was full: the kernel counts what
+/// finds a queue full by namespace, and what is dropped by listener, in which there may be other
+/// segments (an RST, a scan). So there must be more of the former than the other listeners can
+/// have dropped; and it must be no small part of all, as both are not read at one moment.
 fn dropped(comparison: &Comparison<'_>, seen: &Seen<'_>) -> Option<u32> {
-    let overflows = comparison.counted(seen.record.netns).listen_overflows;
-    let dropped = seen.record.dropped_since(seen.earlier);
-    (is_listener(seen.record) && overflows > 0 && dropped > 0).then_some(dropped)
+    const SHARE: u64 = 10;
+    let netns = seen.record.netns;
+    let overflows = comparison.counted(netns).listen_overflows;
+    let of = |seen: &Seen<'_>| seen.record.dropped_since(seen.earlier);
+    let own = of(seen);
+    if !is_listener(seen.record) || overflows == 0 || own == 0 {
+        return None;
+    }
+    let listeners = comparison.seen_in(State::Listen).filter(|other| other.record.netns == netns);
+    let all: u64 = listeners.map(|other| u64::from(of(other))).sum();
+    let others = all - u64::from(own);
+    (overflows > others && u64::from(own) * SHARE >= all).then_some(own)
 }
 
 /// Whether a listener's queue is full, or was while observed.

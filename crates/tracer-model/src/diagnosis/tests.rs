@@ -297,6 +297,15 @@ fn the_listener_that_has_dropped_connections_is_named() {
         panic!("{found:?}")
     };
     assert_eq!((queue.listener.local.port, queue.dropped), (SERVER, Some(5)));
+
+    // A scan: what the other one drops are RSTs.
+    let scanned = |dropped| Record { segment_seq: dropped, ..innocent(1) };
+    last.snapshot.records = vec![guilty(12), scanned(4)];
+    let found = find(&first, &last).findings;
+    let [Finding { problem: Problem::AcceptQueueFull(queue), .. }] = &found[..] else {
+        panic!("{found:?}")
+    };
+    assert_eq!((queue.listener.local.port, queue.dropped), (SERVER, Some(5)));
 }
 
 fn time_wait(n: u64) -> Record {

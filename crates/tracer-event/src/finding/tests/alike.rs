@@ -34,6 +34,11 @@ fn it_is_the_same_finding_when_other_workers_do_it() {
     let Problem::CloseWaitLeak(leak) = &mut other.problem else { panic!() };
     leak.holders[0].container = Some("1234".into());
     assert_ne!(other.key(), key(900..912));
+    // The workers of two servers.
+    let mut other = leaking(900..912);
+    let Problem::CloseWaitLeak(leak) = &mut other.problem else { panic!() };
+    leak.parent = Some(app(800).process);
+    assert_ne!(other.key(), key(900..912));
 }
 
 #[test]
