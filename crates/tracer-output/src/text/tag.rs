@@ -28,10 +28,13 @@ const LISTENER: &str = " ·";
 /// Two characters, of which one can take two bytes.
 pub(super) type Tag = ArrayString<{ LISTENER.len() }>;
 
-/// Sockets whose tags are kept; all are dropped when there are more.
+/// Sockets that have the tag of another end; all are dropped when there are more.
 const REMEMBERED: usize = 1 << 16;
-/// Of these, sockets that are closed: some have later events, and the peer socket may close last.
+/// Of these, sockets that are closed: some have later events.
 const OVER: usize = 1 << 12;
+/// Ends whose numbers are kept at least, and at most twice as many: the two ends of a connection
+/// learn them within a round trip.
+const RECENT: usize = 1 << 12;
 /// A birth waits this long, nanoseconds: the next event comes within the same call of the kernel.
 const PATIENCE: u64 = 10_000_000;
 /// Births that wait at one time.
@@ -60,92 +63,115 @@ fn key(subject: &Subject) -> Key {
     Key { tuple, cookie, ordinal }
 }
 
-/// The tags of all connections.
+/// The tags of all connections. Nothing is kept of a socket whose tag is that of its own addresses,
+/// as nearly all are: what is cold for each new connection costs more than the rest of its line.
 #[derive(Debug, Default)]
 pub(super) struct Tags {
-    sockets: HashMap<Key, Known, RandomState>,
-    by_numbers: HashMap<InitialNumbers, Tag, RandomState>,
+    others: HashMap<Key, Tag, RandomState>,
     over: VecDeque<Key>,
+    recent: Recent,
     births: HashMap<Key, (Transition, WallClock), RandomState>,
 }
 
-#[derive(Debug)]
-struct Known {
-    tag: Tag,
-    numbers: ArrayVec<InitialNumbers, 2>,
+/// The tags of the last handshakes, by their numbers. What is old goes all at once: to take each
+/// out by itself would be one more look at memory that is cold.
+#[derive(Debug, Default)]
+struct Recent {
+    young: HashMap<InitialNumbers, Tag, RandomState>,
+    old: HashMap<InitialNumbers, Tag, RandomState>,
+}
+
+impl Recent {
+    fn get(&self, numbers: &InitialNumbers) -> Option<Tag> {
+        self.young.get(numbers).or_else(|| self.old.get(numbers)).copied()
+    }
+
+    fn insert(&mut self, numbers: InitialNumbers, tag: Tag) {
+        if self.young.len() >= RECENT {
+            std::mem::swap(&mut self.young, &mut self.old);
+            self.young.clear();
+        }
+        self.young.insert(numbers, tag);
+    }
 }
 
 impl Tags {
     /// Two characters that all lines about a connection share, those of its peer socket on this host
     /// included: for the eye, and for grep, where there are no colours.
-    pub(super) fn of(&mut self, subject: &Subject) -> Tag {
+    pub(super) fn of(&self, subject: &Subject) -> Tag {
         if subject.role == Some(Role::Listener) {
             return Tag::from(LISTENER).unwrap_or_default();
         }
-        self.known(subject, None).tag
+        self.other(subject).unwrap_or_else(|| hashed(&subject.tuple))
     }
 
-    /// What is known about a socket; a new one takes over the tag of its peer socket.
-    fn known(&mut self, subject: &Subject, far: Option<Tag>) -> &mut Known {
-        if self.sockets.len() >= REMEMBERED {
-            *self = Self { births: std::mem::take(&mut self.births), ..Self::default() };
-        }
-        self.sockets.entry(key(subject)).or_insert_with(|| Known {
-            tag: far.unwrap_or_else(|| hashed(&subject.tuple)),
-            numbers: ArrayVec::new(),
-        })
+    fn other(&self, subject: &Subject) -> Option<Tag> {
+        if self.others.is_empty() { None } else { self.others.get(&key(subject)).copied() }
+    }
+
+    /// Sockets of which something is kept.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        self.others.len()
     }
 
     /// Learns from an update which sockets belong together.
     pub(super) fn learn(&mut self, update: &Update<'_>) {
-        match update {
-            Update::Transition(one) => self.know(&one.subject, one.initial_numbers()),
-            Update::Connection(connection) => {
-                let numbers = connection.handshake.as_ref().and_then(InitialNumbers::of);
-                self.know(&connection.subject, numbers.into_iter().collect());
-                self.end(key(&connection.subject));
-            }
-            _ => {}
+        let Some(subject) = update.subject() else { return };
+        self.know(subject, &numbers(update), !has_had_lines(update));
+        if matches!(update, Update::Connection(_)) {
+            self.end(key(subject));
         }
     }
 
-    fn know(&mut self, subject: &Subject, numbers: ArrayVec<InitialNumbers, 2>) {
-        if numbers.is_empty() {
+    /// A new socket takes over the tag of its peer socket.
+    fn know(&mut self, subject: &Subject, numbers: &[InitialNumbers], is_new: bool) {
+        if numbers.iter().all(|one| self.recent.get(one).is_some()) {
             return;
         }
-        let known = self.sockets.get(&key(subject));
-        if known.is_some_and(|known| !known.numbers.is_empty()) {
-            return;
+        let own = self.of(subject);
+        let far = numbers.iter().find_map(|one| self.recent.get(&one.mirrored()));
+        let tag = match far {
+            Some(far) if is_new && far != own && self.other(subject).is_none() => {
+                self.keep(key(subject), far);
+                far
+            }
+            _ => own,
+        };
+        for one in numbers {
+            self.recent.insert(*one, tag);
         }
-        let far = numbers.iter().find_map(|one| self.by_numbers.get(&one.mirrored())).copied();
-        let known = self.known(subject, far);
-        let tag = known.tag;
-        known.numbers.clone_from(&numbers);
-        self.by_numbers.extend(numbers.into_iter().map(|one| (one, tag)));
+    }
+
+    fn keep(&mut self, key: Key, tag: Tag) {
+        if self.others.len() >= REMEMBERED {
+            self.others.clear();
+            self.over.clear();
+        }
+        self.others.insert(key, tag);
     }
 
     fn end(&mut self, key: Key) {
-        if !self.sockets.contains_key(&key) {
-            return;
-        }
-        self.over.push_back(key);
-        if self.over.len() > OVER
-            && let Some(known) = self.over.pop_front().and_then(|key| self.sockets.remove(&key))
-        {
-            for one in known.numbers {
-                self.by_numbers.remove(&one);
+        if !self.others.is_empty() && self.others.contains_key(&key) {
+            self.over.push_back(key);
+            if self.over.len() > OVER {
+                self.over.pop_front().and_then(|oldest| self.others.remove(&oldest));
             }
         }
     }
 
     /// Keeps a birth until [`Self::born`] or [`Self::due`] returns it; true if the update is one.
     pub(super) fn holds(&mut self, update: &Update<'_>, clock: WallClock) -> bool {
-        let Update::Transition(transition) = update else { return false };
-        let is_birth = (transition.from, transition.to) == (State::Listen, State::SynRecv);
-        let waits =
-            is_birth && transition.initial_numbers().is_empty() && self.births.len() < WAITING;
+        let Update::Transition(birth) = update else { return false };
+        let is_birth = (birth.from, birth.to) == (State::Listen, State::SynRecv);
+        if !is_birth || !birth.initial_numbers().is_empty() {
+            return false;
+        }
+        let waits = self.births.len() < WAITING;
         if waits {
-            self.births.insert(key(&transition.subject), (**transition, clock));
+            self.births.insert(key(&birth.subject), (**birth, clock));
+        } else {
+            self.tell(&birth.subject);
         }
         waits
     }
@@ -155,7 +181,11 @@ impl Tags {
         if self.births.is_empty() {
             return None;
         }
-        self.births.remove(&key(update.subject()?))
+        let born = self.births.remove(&key(update.subject()?))?;
+        if numbers(update).is_empty() {
+            self.tell(&born.0.subject);
+        }
+        Some(born)
     }
 
     /// The births that have waited long enough, oldest first, and when the next one will have.
@@ -164,8 +194,30 @@ impl Tags {
         let due = self.births.extract_if(|_, (birth, _)| end(birth) <= now);
         let mut due: Vec<(Transition, WallClock)> = due.map(|(_, birth)| birth).collect();
         due.sort_unstable_by_key(|(birth, _)| birth.time);
+        due.iter().for_each(|(birth, _)| self.tell(&birth.subject));
         (due, self.births.values().map(|(birth, _)| end(birth)).min())
     }
+
+    /// A birth is told before its numbers are known: its socket keeps the tag that it has.
+    fn tell(&mut self, subject: &Subject) {
+        self.keep(key(subject), self.of(subject));
+    }
+}
+
+/// By which the peer socket of what an update is about is known.
+fn numbers(update: &Update<'_>) -> ArrayVec<InitialNumbers, 2> {
+    match update {
+        Update::Transition(one) => one.initial_numbers(),
+        Update::Connection(one) => {
+            one.handshake.as_ref().and_then(InitialNumbers::of).into_iter().collect()
+        }
+        _ => ArrayVec::new(),
+    }
+}
+
+/// Whether a line with the socket's tag came before its numbers were known: its SYN had one.
+fn has_had_lines(update: &Update<'_>) -> bool {
+    matches!(update, Update::Transition(one) if one.from == State::SynSent)
 }
 
 /// The same tag for both ends of a connection within one namespace.

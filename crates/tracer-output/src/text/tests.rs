@@ -118,6 +118,38 @@ fn ends_are_paired_by_their_initial_numbers() {
     assert_eq!(clients.len(), 3, "{marks:?}");
 }
 
+/// A server in another namespace has its client's tag as long as it lives, whatever else comes;
+/// of ends that have the same tag by their addresses nothing is kept.
+#[test]
+fn a_tag_is_kept_where_the_addresses_do_not_say_it() {
+    let mut tags = Tags::default();
+    let mut meet = |server: &str, cookie: u64| {
+        let client_end = format!("10.0.0.1:{}", 1_024 + cookie % 60_000);
+        let numbers = (cookie as u32, 1 << 31 | cookie as u32);
+        let [mut client, mut far] = [
+            subject(Role::Client, &client_end, "10.96.0.1:80", b"c"),
+            subject(Role::Server, server, &client_end, b"s"),
+        ];
+        (client.cookie, far.cookie) = (Some(2 * cookie), Some(2 * cookie + 1));
+        let numbers_of = [numbers, (numbers.1, numbers.0)];
+        for ((end, from), numbers) in
+            [(client, State::SynSent), (far, State::SynRecv)].into_iter().zip(numbers_of)
+        {
+            let told = step(end, (from, State::Established), Some(numbers));
+            tags.learn(&Update::Transition(&told));
+        }
+        (tags.of(&client), tags.of(&far), far, tags.kept())
+    };
+    let (client, server, far, kept) = meet("172.17.0.9:8080", 1);
+    assert_eq!((client, kept), (server, 1));
+    for other in 2..10_000 {
+        let (client, server, _, kept) = meet("10.96.0.1:80", other);
+        assert_eq!((client, kept), (server, 1));
+    }
+    assert_ne!(client, Tags::default().of(&far), "by its addresses it has another");
+    assert_eq!(tags.of(&far), client);
+}
+
 /// Nothing follows a birth whose handshake does not come to an end: it is told all the same.
 #[test]
 fn a_birth_that_nothing_follows_is_told() {
