@@ -75,6 +75,8 @@ use tracer_event::{
 
 /// Sockets to keep where nobody says otherwise.
 pub const MAX_SOCKETS: usize = 1_000_000;
+/// Sockets that can be kept at most.
+pub const MOST_SOCKETS: u32 = store::SLOTS;
 
 /// What the table has to know beforehand.
 #[derive(Clone, Debug)]
@@ -200,6 +202,8 @@ const REUSABLE: usize = 1 << 16;
 impl Table {
     /// An empty table.
     pub fn new(options: Options) -> Self {
+        let max_sockets = options.max_sockets.min(MOST_SOCKETS as usize);
+        let options = Options { max_sockets, ..options };
         Self { store: Store::new(options.thresholds.states()), options, ..Self::default() }
     }
 

@@ -23,7 +23,7 @@ use tracer_model::{
     filter::{Filter, parse::Mistake},
     linger::{self, Thresholds},
     selection::Selection,
-    table::MAX_SOCKETS,
+    table::{MAX_SOCKETS, MOST_SOCKETS},
 };
 use tracer_output::{Sink, text};
 
@@ -68,7 +68,7 @@ pub(super) struct TraceArguments {
         long,
         default_value_t = MAX_SOCKETS as u32,
         value_name = "COUNT",
-        value_parser = clap::value_parser!(u32).range(1..),
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_SOCKETS)),
         help_heading = "Kernel"
     )]
     max_sockets: u32,

@@ -16,16 +16,46 @@ use crate::{
 };
 use tracer_event::{endpoint::Tuple, state::State};
 
+/// Connections at most: a slot leaves room for eight more bits in an index.
+pub(super) const SLOTS: u32 = 1 << 24;
+
+/// What an index holds of a connection: its slot, and bits of the hash of the key, which is in the
+/// connection. The index itself compares seven bits, so that one look in twelve would meet another
+/// connection, whose memory is cold.
+#[derive(Clone, Copy, Debug)]
+struct Place(u32);
+
+impl Place {
+    fn new(slot: Slot, hash: u64) -> Self {
+        debug_assert!(slot < SLOTS, "the table evicts before it has so many");
+        Self(slot | Self::bits(hash))
+    }
+
+    /// Of the hash, what the index uses neither for the position nor for its own comparison.
+    #[inline]
+    fn bits(hash: u64) -> u32 {
+        (hash >> 24) as u32 & !(SLOTS - 1)
+    }
+
+    #[inline]
+    fn slot(self) -> Slot {
+        self.0 & (SLOTS - 1)
+    }
+
+    #[inline]
+    fn may_be(self, hash: u64) -> bool {
+        self.0 & !(SLOTS - 1) == Self::bits(hash)
+    }
+}
+
 /// All connections.
-///
-/// The indexes hold slots only: the keys are in the connections.
 #[derive(Debug)]
 pub(super) struct Store {
     pub(super) queues: Queues,
     hasher: RandomState,
-    by_id: HashTable<Slot>,
+    by_id: HashTable<Place>,
     /// Minisockets by their ends: they are replaced, and half of them advance, silently.
-    by_ends: HashTable<Slot>,
+    by_ends: HashTable<Place>,
 }
 
 impl Store {
@@ -45,13 +75,17 @@ impl Store {
 
     #[inline]
     pub(super) fn find(&self, id: SocketId) -> Option<Slot> {
-        self.by_id.find(self.hasher.hash_one(id), |slot| self[*slot].id == id).copied()
+        let hash = self.hasher.hash_one(id);
+        let is_it = |place: &Place| place.may_be(hash) && self[place.slot()].id == id;
+        self.by_id.find(hash, is_it).map(|place| place.slot())
     }
 
     /// The minisocket with these ends.
     #[inline]
     pub(super) fn find_minisocket(&self, ends: &Tuple) -> Option<Slot> {
-        self.by_ends.find(self.hasher.hash_one(ends), |slot| self[*slot].tuple == *ends).copied()
+        let hash = self.hasher.hash_one(ends);
+        let is_it = |place: &Place| place.may_be(hash) && self[place.slot()].tuple == *ends;
+        self.by_ends.find(hash, is_it).map(|place| place.slot())
     }
 
     /// Whether the connection is found as a minisocket.
@@ -106,7 +140,7 @@ impl Store {
     /// Gives up the identity of a minisocket: it is found by its ends from now on.
     pub(super) fn release(&mut self, slot: Slot) {
         let hash = self.hasher.hash_one(self[slot].id);
-        if let Ok(found) = self.by_id.find_entry(hash, |known| *known == slot) {
+        if let Ok(found) = self.by_id.find_entry(hash, |known| known.slot() == slot) {
             found.remove();
         }
     }
@@ -115,10 +149,12 @@ impl Store {
     pub(super) fn add_minisocket(&mut self, slot: Slot) {
         let Self { queues, hasher, by_ends, .. } = self;
         let ends = queues[slot].tuple;
-        let rehash = |known: &Slot| hasher.hash_one(queues[*known].tuple);
-        match by_ends.entry(hasher.hash_one(ends), |known| queues[*known].tuple == ends, rehash) {
-            hash_table::Entry::Occupied(mut found) => *found.get_mut() = slot,
-            hash_table::Entry::Vacant(place) => drop(place.insert(slot)),
+        let hash = hasher.hash_one(ends);
+        let is_it = |known: &Place| known.may_be(hash) && queues[known.slot()].tuple == ends;
+        let rehash = |known: &Place| hasher.hash_one(queues[known.slot()].tuple);
+        match by_ends.entry(hash, is_it, rehash) {
+            hash_table::Entry::Occupied(mut found) => *found.get_mut() = Place::new(slot, hash),
+            hash_table::Entry::Vacant(place) => drop(place.insert(Place::new(slot, hash))),
         }
     }
 
@@ -128,7 +164,7 @@ impl Store {
             return;
         }
         let hash = self.hasher.hash_one(self[slot].tuple);
-        if let Ok(found) = self.by_ends.find_entry(hash, |known| *known == slot) {
+        if let Ok(found) = self.by_ends.find_entry(hash, |known| known.slot() == slot) {
             found.remove();
         }
     }
@@ -142,8 +178,9 @@ impl Store {
 
     fn index_id(&mut self, id: SocketId, slot: Slot) {
         let Self { queues, hasher, by_id, .. } = self;
-        let rehash = |known: &Slot| hasher.hash_one(queues[*known].id);
-        by_id.insert_unique(hasher.hash_one(id), slot, rehash);
+        let rehash = |known: &Place| hasher.hash_one(queues[known.slot()].id);
+        let hash = hasher.hash_one(id);
+        by_id.insert_unique(hash, Place::new(slot, hash), rehash);
     }
 
     /// Moves a connection to another state.

@@ -34,7 +34,7 @@ const REMEMBERED: usize = 1 << 16;
 const OVER: usize = 1 << 12;
 /// Ends whose numbers are kept at least, and at most twice as many: the two ends of a connection
 /// learn them within a round trip.
-const RECENT: usize = 1 << 12;
+const RECENT: usize = 1 << 10;
 /// A birth waits this long, nanoseconds: the next event comes within the same call of the kernel.
 const PATIENCE: u64 = 10_000_000;
 /// Births that wait at one time.
