@@ -6,7 +6,9 @@
 //! takes longer than everything else at start-up together. It follows no split BTF of modules and
 //! trusts no length in the file. Format: `Documentation/bpf/btf.rst`.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ffi::CStr};
+
+use aya_obj::btf::{BtfType, Func, FuncLinkage};
 
 /// Why a BTF blob could not be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -179,8 +181,7 @@ impl<'a> Btf<'a> {
 
     fn string(&self, offset: u32) -> &'a [u8] {
         let rest = self.strings.get(offset as usize..).unwrap_or_default();
-        let end = rest.iter().position(|&byte| byte == 0).unwrap_or(rest.len());
-        &rest[..end]
+        CStr::from_bytes_until_nul(rest).map_or(rest, CStr::to_bytes)
     }
 
     fn get(&self, id: u32) -> Option<Type> {
@@ -270,25 +271,70 @@ impl<'a> Btf<'a> {
             .and_then(|at| word(self.bytes, at + 4).ok())
     }
 
-    /// A blob in which the typedefs and functions that were asked for have the ids that they have
-    /// here, for a parser that looks up what to attach programs to by name; all that is between
-    /// them are nameless forward declarations. It is a third as long, and parsed in a fraction of
-    /// the time and memory.
-    pub fn targets(&self) -> Vec<u8> {
-        let target = |(&name, &id)| {
-            let found = self.get(id)?;
-            matches!(found.kind(), kind::TYPEDEF | kind::FUNC).then_some((id, found, name))
+    /// The typedefs and functions that were asked for: what programs are attached to.
+    pub fn targets(&self) -> Targets {
+        let target = |(name, id): (&&[u8], &u32)| {
+            let Type { info, size_or_type, .. } = self.get(*id)?;
+            Some(Target { id: *id, info, type_id: size_or_type, name: (*name).into() })
         };
-        let targets: Vec<(u32, Type, &[u8])> = self.wanted.iter().filter_map(target).collect();
-        let last = targets.iter().map(|(id, ..)| *id).max().unwrap_or(0);
+        let mut targets: Vec<Target> = self.wanted.iter().filter_map(target).collect();
+        targets.retain(|target| matches!(target.kind(), kind::TYPEDEF | kind::FUNC));
+        targets.sort_unstable_by_key(|target| target.id);
+        Targets(targets)
+    }
+}
+
+/// Typedefs and functions in the order of their ids.
+#[derive(Debug)]
+pub struct Targets(Vec<Target>);
+
+#[derive(Debug)]
+struct Target {
+    id: u32,
+    info: u32,
+    type_id: u32,
+    name: Box<[u8]>,
+}
+
+impl Target {
+    fn kind(&self) -> u32 {
+        (self.info >> 24) & 0x1f
+    }
+}
+
+impl Targets {
+    /// For aya, which looks them up by name: with the ids that they have in the kernel, and nameless
+    /// types between them. To have it parse the kernel's own takes ten times as long, and as much memory.
+    ///
+    /// # Errors
+    ///
+    /// Where aya does not take what this makes.
+    pub fn for_aya(&self) -> Result<aya::Btf, aya::BtfError> {
+        let is_typedef = |target: &Target| target.kind() == kind::TYPEDEF;
+        let parsed = self.0.iter().rposition(is_typedef).map_or(0, |last| last + 1);
+        let (parsed, added) = self.0.split_at(parsed);
+        let last = parsed.last().map_or(0, |target| target.id);
         let mut types = vec![[0, kind::FWD << 24, 0]; last as usize];
         let mut strings = vec![0];
-        for (id, found, name) in targets {
-            types[id as usize - 1] = [strings.len() as u32, found.info, found.size_or_type];
+        for Target { id, info, type_id, name } in parsed {
+            types[*id as usize - 1] = [strings.len() as u32, *info, *type_id];
             strings.extend(name);
             strings.push(0);
         }
-        blob(types.as_flattened(), &strings)
+        // A typedef can only be had parsed; to add the rest takes a fraction of the time.
+        let bytes = blob(types.as_flattened(), &strings);
+        let mut btf = aya::Btf::parse(&bytes, aya::Endianness::default())?;
+        let mut next = last + 1;
+        for Target { id, type_id, name, .. } in added {
+            let Ok(name) = str::from_utf8(name) else { continue };
+            let name = btf.add_string(name);
+            while next < *id {
+                next = btf.add_type(BtfType::Unknown) + 1;
+            }
+            let function = Func::new(name, *type_id, FuncLinkage::Global);
+            next = btf.add_type(BtfType::Func(function)) + 1;
+        }
+        Ok(btf)
     }
 }
 
@@ -301,7 +347,7 @@ fn blob(types: &[u32], strings: &[u8]) -> Vec<u8> {
     for word in [24, 0, len, len, strings.len() as u32] {
         bytes.extend(u32::to_ne_bytes(word));
     }
-    types.iter().for_each(|word| bytes.extend(word.to_ne_bytes()));
+    bytes.extend(types.iter().flat_map(|word| word.to_ne_bytes()));
     bytes.extend(strings);
     bytes
 }

@@ -11,10 +11,13 @@ mod settings;
 pub mod types;
 mod verify;
 
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::{
+    os::fd::{AsFd as _, AsRawFd as _},
+    thread,
+};
 
 use aya::{
-    Ebpf,
+    Btf, Ebpf,
     maps::{Array, Map, MapData, MapError, PerCpuArray, RingBuf},
     programs::{ProgramError, ProgramFd, TracePoint},
 };
@@ -138,13 +141,14 @@ fn load_btf(request: &Request) -> Result<Tracer, LoadError> {
     let best = settings::best(has_reason, request.stacks, request.retransmitted_data);
     let returns = if request.accept { accept::returns(&types.offsets) } else { Vec::new() };
     let mut attempt = |settings| {
-        let layout = RecordLayout::default();
-        let mut ebpf = object(request, &types.offsets, &settings, &layout)?;
+        let (mut ebpf, targets) = object_and_targets(request, &types, &settings)?;
         // The log's map has to be taken before the programs load.
         let logger = logger(request, &mut ebpf);
         let all = programs(&returns, &settings);
-        let verify = |ebpf: &mut _| verify::load(ebpf, &all, &types.targets);
+        let verify = |ebpf: &mut _| verify::load(ebpf, &all, &targets);
         let (rings, mut refused) = rings::create(&mut ebpf, request.buffer_size, verify)?;
+        // Megabytes, for which nothing has to wait.
+        let _ = thread::Builder::new().spawn(|| drop(targets));
         // First: of each end that is told, it is known whether a reset came before.
         let resets = attach::optional(&attach::RESETS, &mut ebpf, &mut refused, has_reason);
         attach::attach(&mut ebpf, MAIN_BTF, &mut refused)?;
@@ -191,7 +195,7 @@ fn programs(returns: &[accept::Return], settings: &Settings) -> Vec<Vec<Wanted>>
         attach::optional_ones().map(|&(program, tracepoint, _)| (program, Hook::Typed(tracepoint)));
     let destroy = (DESTROY, Hook::Typed("tcp_destroy_sock"));
     let destroy = (settings.has_cookie_helper == 0).then_some(destroy);
-    let others = [main].into_iter().chain(optional).chain(iterators()).chain(destroy);
+    let others = [main].into_iter().chain(iterators()).chain(optional).chain(destroy);
     accept::wanted(returns).into_iter().chain(others.map(|one| vec![one])).collect()
 }
 
@@ -216,10 +220,9 @@ pub fn load_iterators_only() -> Result<Ebpf, LoadError> {
     };
     let types = Types::read()?;
     let mut attempt = |settings| {
-        let mut ebpf = object(&request, &types.offsets, &settings, &RecordLayout::default())?;
+        let (mut ebpf, targets) = object_and_targets(&request, &types, &settings)?;
         // Without holders the list is still worth having.
-        let mut refused =
-            verify::load(&mut ebpf, &iterators().map(|one| vec![one]), &types.targets);
+        let mut refused = verify::load(&mut ebpf, &iterators().map(|one| vec![one]), &targets);
         refused.check(SOCKETS).map_err(|error| LoadError::program(SOCKETS, &error))?;
         Ok(ebpf)
     };
@@ -245,6 +248,23 @@ fn load_classic(request: &Request, reason: String) -> Result<Tracer, LoadError> 
         degraded.push(settings::no_stacks("the classic tracepoint is in use".into()));
     }
     finish(request, (ebpf, rings), Mode::Tracepoint, degraded, logger)
+}
+
+/// The object, and what its programs are attached to: side by side, as neither needs the other.
+fn object_and_targets(
+    request: &Request,
+    types: &Types,
+    settings: &Settings,
+) -> Result<(Ebpf, Btf), LoadError> {
+    thread::scope(|scope| {
+        let maker = thread::Builder::new().name("tracer-loader".into());
+        let maker = maker.spawn_scoped(scope, || types.targets.for_aya());
+        let ebpf = object(request, &types.offsets, settings, &RecordLayout::default())?;
+        // Where no thread can be started, this one does all the work.
+        let targets = maker.ok().and_then(|maker| maker.join().ok());
+        let targets = targets.unwrap_or_else(|| types.targets.for_aya());
+        Ok((ebpf, targets.map_err(|error| LoadError::Object(error.to_string()))?))
+    })
 }
 
 /// The object with its constants filled in and its maps created.

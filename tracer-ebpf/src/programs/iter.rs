@@ -19,14 +19,20 @@ unsafe fn argument<T: Copy>(context: *mut c_void, index: usize) -> T {
     unsafe { core::ptr::read_volatile(context.cast_const().cast::<u64>().add(index).cast::<T>()) }
 }
 
+/// The `seq_file` of an iterator's `struct bpf_iter_meta`, which begins with it.
+#[inline(always)]
+fn output(meta: *const u8) -> *mut c_void {
+    // SAFETY: the context's first member, which the verifier checks.
+    unsafe { core::ptr::read_volatile(meta.cast()) }
+}
+
 /// Appends a value to the iterator's output, which the user half reads from a file descriptor.
 #[inline(always)]
-fn write(meta: *const u8, value: &impl Plain) {
+fn write(output: *mut c_void, value: &impl Plain) {
     let bytes = value.as_bytes();
-    // SAFETY: `bpf_iter_meta` begins with the seq_file; the helper copies the bytes. When the
-    // seq_file is full the kernel itself shows the same object again in the next read().
+    // SAFETY: the helper copies the bytes. When the seq_file is full the kernel itself shows the same
+    // object again in the next read().
     unsafe {
-        let seq = core::ptr::read_volatile(meta.cast::<*mut c_void>());
-        bpf_seq_write(seq.cast(), bytes.as_ptr().cast_mut().cast(), bytes.len() as u32);
+        bpf_seq_write(output.cast(), bytes.as_ptr().cast_mut().cast(), bytes.len() as u32);
     }
 }

@@ -82,11 +82,30 @@ impl Common {
         present
     }
 
+    /// The same of an argument of a hook. The verifier trusts such a pointer (since 6.2), and for each
+    /// pointer that is read through one it looks through all names of the kernel, four times: a
+    /// millisecond, on each way that leads there. What helpers return it does not trust so.
+    #[inline(always)]
+    fn netns_of_argument(self) -> u32 {
+        if constant!(SETTINGS.reads_addresses) == 1 {
+            netns(Address(self.address()))
+        } else {
+            self.netns()
+        }
+    }
+
     /// Addresses, peer's port, namespace: what `sock_common` holds of any socket.
+    #[inline(always)]
+    pub(super) fn describe(self, record: &mut Record) {
+        self.describe_ends(record);
+        record.netns = self.netns_of_argument();
+    }
+
+    /// All of it but the namespace.
     ///
     /// The local port is `skc_num` here, which a closing full socket has lost already.
     #[inline(always)]
-    pub(super) fn describe(self, record: &mut Record) {
+    fn describe_ends(self, record: &mut Record) {
         record.sk = self.address();
         record.local_port = self.0.load(offset!(skc_num));
         let family = self.0.load(offset!(skc_family));
@@ -100,19 +119,23 @@ impl Common {
     /// sub-states is TIME_WAIT.
     #[inline(always)]
     pub(super) fn describe_time_wait(self, record: &mut Record) {
-        self.describe(record);
+        self.describe_ends(record);
         record.cookie = self.cookie();
         // SAFETY: the helper takes any sock_common and tests the type itself.
         let minisocket: *mut tcp_timewait_sock =
             unsafe { bpf_skc_to_tcp_timewait_sock(self.0.pointer()) };
         if let Some(minisocket) = Typed::new(minisocket) {
+            record.netns = netns(minisocket);
             record.new_state = minisocket.load(offset!(tw_substate));
             // unsigned long is 64 bits on every architecture whose BPF JIT has the features used
             // here.
             record.timer_expires = minisocket.load(offset!(tw_timer_expires));
             record.rcv_nxt = minisocket.load(offset!(tw_rcv_nxt));
             record.snd_nxt = minisocket.load(offset!(tw_snd_nxt));
-        } else if constant!(SETTINGS.reads_addresses) == 1 {
+            return;
+        }
+        record.netns = self.netns_of_argument();
+        if constant!(SETTINGS.reads_addresses) == 1 {
             let minisocket = Address(self.address());
             let state = minisocket.load(offset!(tw_substate));
             record.new_state = if state == 0 { state::TIME_WAIT } else { state };
@@ -125,7 +148,8 @@ impl Full {
     /// Addresses, ports and namespace: what filters look at.
     #[inline(always)]
     pub(super) fn describe_identity(self, record: &mut Record) {
-        Common(self.0).describe(record);
+        Common(self.0).describe_ends(record);
+        record.netns = netns(self.0);
         // skc_num is 0 already in X → CLOSE.
         record.local_port = u16::from_be(self.0.load(offset!(inet_sport)));
     }

@@ -55,18 +55,36 @@ fn an_unknown_kind_names_itself() {
 
 #[test]
 fn targets_keep_their_ids_and_nothing_else_is_named() {
+    use aya_obj::btf::BtfKind::{Func, Struct, Typedef};
     let bytes = std::fs::read("/sys/kernel/btf/vmlinux").expect("a kernel with BTF");
     let names = ["btf_trace_inet_sock_set_state", "btf_trace_tcp_probe", "bpf_iter_tcp"];
     let wanted = |name: &[u8]| names.iter().any(|wanted| wanted.as_bytes() == name);
     let all = Btf::parse(&bytes, wanted).unwrap();
-    let targets = all.targets();
-    assert!(targets.len() < bytes.len() / 2, "{} of {}", targets.len(), bytes.len());
-    let few = Btf::parse(&targets, |name| !name.is_empty()).unwrap();
-    assert_eq!((few.wanted.len(), &few.wanted), (names.len(), &all.wanted));
-    let nothing = Btf::parse(&bytes, |_| false).unwrap().targets();
-    for bytes in [targets, nothing] {
-        assert!(aya::Btf::parse(&bytes, aya::Endianness::default()).is_ok());
+    let targets = all.targets().for_aya().unwrap();
+    assert_eq!(all.wanted.len(), names.len());
+    for (name, kind) in names.into_iter().zip([Typedef, Typedef, Func]) {
+        let id = targets.id_by_type_name_kind(name, kind).ok();
+        assert_eq!(id, all.wanted.get(name.as_bytes()).copied(), "{name}");
     }
+    assert!(targets.id_by_type_name_kind("sock", Struct).is_err());
+}
+
+/// Newer kernels sort their types by name.
+#[test]
+fn targets_may_lie_in_any_order() {
+    use aya_obj::btf::BtfKind::{Func, Typedef};
+    let types = [
+        [1, kind::FUNC << 24, 0],
+        [0, kind::FWD << 24, 0],
+        [3, kind::TYPEDEF << 24, 0],
+        [0, kind::FWD << 24, 0],
+        [5, kind::FUNC << 24, 0],
+    ];
+    let bytes = blob(types.as_flattened(), b"\0f\0t\0g\0");
+    let targets = Btf::parse(&bytes, |name| !name.is_empty()).unwrap().targets().for_aya().unwrap();
+    let id = |name, kind| targets.id_by_type_name_kind(name, kind).ok();
+    let ids = [id("f", Func), id("t", Typedef), id("g", Func), id("t", Func)];
+    assert_eq!(ids, [Some(1), Some(3), Some(5), None]);
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 
-use aya::Btf;
 use tracer_wire::Offsets;
 
 use super::{
@@ -11,14 +10,14 @@ use super::{
     offsets::{self, OffsetsError},
     verify,
 };
-use crate::btf;
+use crate::btf::{self, Targets};
 
 /// Read from the kernel's BTF. That itself is megabytes, and let go.
 pub(super) struct Types {
     /// Where the members lie that the programs read.
     pub(super) offsets: Offsets,
-    /// What programs are attached to, for aya.
-    pub(super) targets: Btf,
+    /// What programs are attached to.
+    pub(super) targets: Targets,
     /// `tcp_send_reset` says why (6.12).
     pub(super) has_reset_reason: bool,
     /// `iter/tcp` may skip sockets.
@@ -31,18 +30,15 @@ impl Types {
     /// Where there is no BTF, or it lacks something required.
     pub(super) fn read() -> Result<Self, LoadError> {
         let bytes = KernelBtf::open().map_err(|error| LoadError::NoBtf(error.to_string()))?;
+        let members = offsets::wanted();
         let wanted = |name: &[u8]| {
-            offsets::is_wanted(name) || verify::is_target(name) || accept::is_target(name)
+            verify::is_target(name) || members.contains(name) || accept::is_target(name)
         };
         let index = btf::Btf::parse(&bytes, wanted).map_err(OffsetsError::from)?;
         let offsets = offsets::resolve(&index)?;
         let has_reset_reason = offsets::has_reset_reason(&index);
         let iterators_skip = offsets::iterators_skip(&index);
         let targets = index.targets();
-        drop(index);
-        drop(bytes);
-        let targets = Btf::parse(&targets, aya::Endianness::default())
-            .map_err(|error| LoadError::Object(error.to_string()))?;
         Ok(Self { offsets, targets, has_reset_reason, iterators_skip })
     }
 }

@@ -45,7 +45,9 @@ impl Hook {
 
 /// Whether the kernel names something so that a [`Hook`] can be for.
 pub(super) fn is_target(name: &[u8]) -> bool {
-    name.starts_with(b"btf_trace_") || name.starts_with(b"bpf_iter_")
+    name.starts_with(b"btf_trace_tcp_")
+        || [&b"btf_trace_inet_sock_set_state"[..], b"bpf_iter_tcp", b"bpf_iter_task_file"]
+            .contains(&name)
 }
 
 /// The programs that the kernel refused, and why.

@@ -10,7 +10,7 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::generated::bpf_sock_from_file;
 use tracer_wire::Holder;
 
-use super::{argument, write};
+use super::{argument, output, write};
 use crate::programs::{
     constants::{constant, offset},
     memory::{Address, Memory, Typed},
@@ -38,7 +38,7 @@ fn holders(context: *mut c_void) -> i32 {
         Probed::of_file(file).map(|(socket, inode)| Socket::of(socket, socket.netns(), inode))
     };
     if let Some(socket) = socket {
-        write(meta, &holder(task, fd, socket));
+        write(output(meta), &holder(task, fd, socket));
     }
     0
 }

@@ -15,11 +15,10 @@ pub(super) fn netns(socket: impl Memory) -> u32 {
     socket.follow(offset!(skc_net)).load(offset!(net_inum))
 }
 
-/// Addresses, peer's port and namespace of a `struct sock_common`.
+/// Addresses and peer's port of a `struct sock_common`.
 #[inline(always)]
 pub(super) fn describe_peer_and_addresses(socket: impl Memory, family: u16, record: &mut Record) {
     record.peer_port = u16::from_be(socket.load(offset!(skc_dport)));
-    record.netns = netns(socket);
     if family == AF_INET6 {
         record.local_address = socket.ipv6(offset!(skc_v6_rcv_saddr));
         record.peer_address = socket.ipv6(offset!(skc_v6_daddr));

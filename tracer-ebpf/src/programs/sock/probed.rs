@@ -56,6 +56,7 @@ impl Probed {
     pub(in crate::programs) fn describe(self, record: &mut Record) {
         record.sk = self.address();
         record.local_port = u16::from_be(self.sk.load(offset!(inet_sport)));
+        record.netns = self.netns();
         describe_peer_and_addresses(self.sk, self.family, record);
     }
 

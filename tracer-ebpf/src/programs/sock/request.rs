@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use tracer_wire::{Offsets, Record, segment};
 
-use super::{Common, Full};
+use super::{Common, Full, netns};
 use crate::programs::{
     constants::{constant, offset},
     memory::{Address, Memory, Typed},
@@ -37,11 +37,15 @@ impl Common {
     /// One of an MPTCP listener is read by address, as [`Common::describe_time_wait`] does.
     #[inline(always)]
     pub(in crate::programs) fn describe_request(self, record: &mut Record) {
-        self.describe_ends(record);
+        self.describe_parties(record);
         if let Some(request) = self.request() {
+            record.netns = netns(request);
             describe_timer(request, record);
             describe_handshake(request, record);
-        } else if constant!(SETTINGS.reads_addresses) == 1 {
+            return;
+        }
+        record.netns = self.netns_of_argument();
+        if constant!(SETTINGS.reads_addresses) == 1 {
             let request = Address(self.address());
             describe_timer(request, record);
             describe_handshake(request, record);
@@ -51,13 +55,14 @@ impl Common {
     /// Fills in what is already known to be a `struct request_sock`.
     #[inline(always)]
     pub(in crate::programs) fn describe_request_argument(self, record: &mut Record) {
-        self.describe_ends(record);
+        self.describe_parties(record);
+        record.netns = self.netns_of_argument();
         describe_timer(self.0, record);
     }
 
     #[inline(always)]
-    fn describe_ends(self, record: &mut Record) {
-        self.describe(record);
+    fn describe_parties(self, record: &mut Record) {
+        self.describe_ends(record);
         record.cookie = self.cookie();
         // A number: the verifier does not follow a member of a union whose first member is one.
         record.listener = self.0.load(offset!(skc_listener));
