@@ -147,8 +147,6 @@ fn load_btf(request: &Request) -> Result<Tracer, LoadError> {
         let all = programs(&returns, &settings);
         let verify = |ebpf: &mut _| verify::load(ebpf, &all, &targets);
         let (rings, mut refused) = rings::create(&mut ebpf, request.buffer_size, verify)?;
-        // Megabytes, for which nothing has to wait.
-        let _ = thread::Builder::new().spawn(|| drop(targets));
         // First: of each end that is told, it is known whether a reset came before.
         let resets = attach::optional(&attach::RESETS, &mut ebpf, &mut refused, has_reason);
         attach::attach(&mut ebpf, MAIN_BTF, &mut refused)?;
