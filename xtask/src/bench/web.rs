@@ -12,23 +12,21 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::figures::{Figures, Unit, alternate};
 use super::namespace::Namespace;
 use super::table::Row;
+use super::throughput::Variant;
 use super::tool::{Running, Tool};
 use super::{Bench, command};
 use crate::process;
 
-const BUDGET: Duration = Duration::from_secs(25);
+const BUDGET: Duration = Duration::from_secs(60);
 const MOST_ROUNDS: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) const ADDRESS: &str = "127.0.0.1:8080";
 
 pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
     const WHAT: &str = "requests to nginx, a connection each";
-    let tools = [
-        None,
-        Some(Tool::tracer(&bench.tracer, "tracer, JSON", &["--format", "json"])),
-        Some(Tool::tcpstates()),
-        Some(Tool::bpftrace()),
-    ];
+    let ours = Variant::ours(bench).into_iter().map(|variant| variant.tool);
+    let all = ours.chain([Tool::tcpstates(), Tool::bpftrace()]);
+    let tools: Vec<Option<Tool>> = [None].into_iter().chain(all.map(Some)).collect();
     let rounds = bench.scale.rounds.min(MOST_ROUNDS);
     let samples = alternate(rounds, BUDGET, &tools, |tool| run(bench, tool.as_ref()));
     let all: Vec<Figures> = samples.iter().map(|samples| samples.figures(|rate| *rate)).collect();
