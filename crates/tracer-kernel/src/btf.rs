@@ -54,7 +54,7 @@ mod kind {
 }
 
 /// `struct btf_type`: three words, then what the kind demands.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Type {
     name: u32,
     info: u32,
@@ -274,11 +274,10 @@ impl<'a> Btf<'a> {
     /// The typedefs and functions that were asked for: what programs are attached to.
     pub fn targets(&self) -> Targets {
         let target = |(name, id): (&&[u8], &u32)| {
-            let Type { info, size_or_type, .. } = self.get(*id)?;
-            Some(Target { id: *id, info, type_id: size_or_type, name: (*name).into() })
+            Some(Target { id: *id, found: self.get(*id)?, name: (*name).into() })
         };
         let mut targets: Vec<Target> = self.wanted.iter().filter_map(target).collect();
-        targets.retain(|target| matches!(target.kind(), kind::TYPEDEF | kind::FUNC));
+        targets.retain(|target| matches!(target.found.kind(), kind::TYPEDEF | kind::FUNC));
         targets.sort_unstable_by_key(|target| target.id);
         Targets(targets)
     }
@@ -291,15 +290,8 @@ pub struct Targets(Vec<Target>);
 #[derive(Debug)]
 struct Target {
     id: u32,
-    info: u32,
-    type_id: u32,
+    found: Type,
     name: Box<[u8]>,
-}
-
-impl Target {
-    fn kind(&self) -> u32 {
-        (self.info >> 24) & 0x1f
-    }
 }
 
 impl Targets {
@@ -310,14 +302,14 @@ impl Targets {
     ///
     /// Where aya does not take what this makes.
     pub fn for_aya(&self) -> Result<aya::Btf, aya::BtfError> {
-        let is_typedef = |target: &Target| target.kind() == kind::TYPEDEF;
+        let is_typedef = |target: &Target| target.found.kind() == kind::TYPEDEF;
         let parsed = self.0.iter().rposition(is_typedef).map_or(0, |last| last + 1);
         let (parsed, added) = self.0.split_at(parsed);
         let last = parsed.last().map_or(0, |target| target.id);
         let mut types = vec![[0, kind::FWD << 24, 0]; last as usize];
         let mut strings = vec![0];
-        for Target { id, info, type_id, name } in parsed {
-            types[*id as usize - 1] = [strings.len() as u32, *info, *type_id];
+        for Target { id, found, name } in parsed {
+            types[*id as usize - 1] = [strings.len() as u32, found.info, found.size_or_type];
             strings.extend(name);
             strings.push(0);
         }
@@ -325,13 +317,13 @@ impl Targets {
         let bytes = blob(types.as_flattened(), &strings);
         let mut btf = aya::Btf::parse(&bytes, aya::Endianness::default())?;
         let mut next = last + 1;
-        for Target { id, type_id, name, .. } in added {
+        for Target { id, found, name } in added {
             let Ok(name) = str::from_utf8(name) else { continue };
             let name = btf.add_string(name);
             while next < *id {
                 next = btf.add_type(BtfType::Unknown) + 1;
             }
-            let function = Func::new(name, *type_id, FuncLinkage::Global);
+            let function = Func::new(name, found.size_or_type, FuncLinkage::Global);
             next = btf.add_type(BtfType::Func(function)) + 1;
         }
         Ok(btf)

@@ -189,11 +189,12 @@ fn missing_iterators(refused: &mut Refused) -> impl Iterator<Item = Degraded> {
 /// snapshot.
 fn programs(returns: &[accept::Return], settings: &Settings) -> Vec<Vec<Wanted>> {
     let main = (MAIN_BTF, Hook::Typed("inet_sock_set_state"));
-    let optional =
+    let mut optional =
         attach::optional_ones().map(|&(program, tracepoint, _)| (program, Hook::Typed(tracepoint)));
+    let guard = optional.next();
     let destroy = (DESTROY, Hook::Typed("tcp_destroy_sock"));
     let destroy = (settings.has_cookie_helper == 0).then_some(destroy);
-    let others = [main].into_iter().chain(iterators()).chain(optional).chain(destroy);
+    let others = [main].into_iter().chain(guard).chain(iterators()).chain(optional).chain(destroy);
     accept::wanted(returns).into_iter().chain(others.map(|one| vec![one])).collect()
 }
 
