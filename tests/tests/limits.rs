@@ -50,27 +50,32 @@ fn too_few_descriptors_are_said_in_one_line() {
 #[test]
 fn too_little_address_space_or_stack_is_said_in_one_line() {
     const MIB: u64 = 1 << 20;
-    let limits = (20..72).step_by(3).map(|size| ("as", size * MIB));
-    let limits = limits.chain((2..32).step_by(3).map(|size| ("data", size * MIB)));
+    let limits = (20..120).step_by(3).map(|size| ("as", size * MIB));
+    let limits = limits.chain((2..80).step_by(3).map(|size| ("data", size * MIB)));
     let limits = limits.chain([32, 64, 128, 256].map(|size| ("stack", size << 10)));
     let mut refused = 0;
     isolated(|namespace| {
         let inode = namespace.inode.to_string();
-        let trace = ["--netns", &inode, "--duration", "10ms", "--prometheus", "127.0.0.1:0"];
-        let diagnose = ["diagnose", "--netns", &inode, "--duration", "10ms"];
+        let trace = ["--netns", &inode, "--duration", "10ms", "--prometheus", "127.0.0.1:19498"];
+        let diagnose = ["diagnose", "--netns", &inode, "--for", "10ms"];
+        let commands = [&trace[..], &diagnose, &["features"], &["sockets", "--netns", &inode]];
+        let run = |what: &str, limit: u64, arguments: &[&str]| {
+            let mut command = Command::new("prlimit");
+            command.arg(format!("--{what}={limit}:{limit}")).arg(program()).args(arguments);
+            command.stdin(Stdio::null()).output().unwrap()
+        };
+        for arguments in commands {
+            let output = run("as", 4096 * MIB, arguments);
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "with enough, {arguments:?}: {said}");
+        }
         for (what, limit) in limits {
-            let run = |arguments: &[&str]| {
-                let limit = format!("--{what}={limit}:{limit}");
-                let mut command = Command::new("prlimit");
-                command.arg(limit).arg(program()).args(arguments).stdin(Stdio::null());
-                command.output().unwrap()
-            };
+            let run = |arguments: &[&str]| run(what, limit, arguments);
             // Before it has begun, the kernel and the loader end it.
             if run(&["--version"]).status.code().is_none_or(|code| code == 127) {
                 continue;
             }
-            for arguments in [&trace[..], &diagnose, &["features"], &["sockets", "--netns", &inode]]
-            {
+            for arguments in commands {
                 let output = run(arguments);
                 let said = String::from_utf8_lossy(&output.stderr);
                 // `features` says on standard output what is missing.
@@ -134,6 +139,9 @@ fn too_little_memory_is_said_in_one_line() {
         let within = ["sh", "-c", r#"echo $$ > "$0"; exec "$@""#, group.processes()];
         let output = limited(&within, namespace, &["--buffer-size", "128MiB"]);
         is_refused(&output, "too little memory", "--buffer-size");
+        let output =
+            limited(&["prlimit", "--as=200000000"], namespace, &["--buffer-size", "128MiB"]);
+        is_refused(&output, "too little address space", "--buffer-size");
     });
 }
 

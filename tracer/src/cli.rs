@@ -93,8 +93,8 @@ fn run_command() -> ExitCode {
     if let Err(error) = console::log(verbose) {
         return fail(&error.to_string());
     }
-    let perform = |()| perform(command, verbose > 0);
-    let result = limits::descriptors().map_err(Into::into).and_then(perform);
+    let enough = limits::descriptors().and_then(|()| limits::address_space());
+    let result = enough.map_err(Into::into).and_then(|()| perform(command, verbose > 0));
     // Whatever the result is: if one of the threads has died, it is incomplete.
     let result = result.and_then(|status| health::trouble().map_or(Ok(status), |it| bail!(it)));
     result.unwrap_or_else(|error| fail_by(&error))

@@ -8,7 +8,6 @@ static MEMORY: tracer::memory::OrEnd = tracer::memory::OrEnd;
 fn main() -> ExitCode {
     #[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
     plugins::do_without();
-    tracer::memory::or_end_threads();
     tracer::cli::run()
 }
 

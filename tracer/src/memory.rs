@@ -2,12 +2,12 @@
 //!
 //! The standard library would abort the process, with a backtrace and a core. Nothing can be
 //! written any more but this; what a trace has not told by then is lost, as the missing summary
-//! shows.
+//! shows. That there is enough to start with is asked before
+//! (`tracer_kernel::limits::address_space`).
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     io::Write as _,
-    panic,
 };
 
 /// Ends the process with status 2 where there is no more memory.
@@ -42,19 +42,6 @@ fn or_end(memory: *mut u8, size: usize) -> *mut u8 {
         end(size);
     }
     memory
-}
-
-/// Has a thread that gets no memory for its signal stack end the process as well: the standard library
-/// panics there (library/std/src/sys/pal/unix/stack_overflow.rs), wherever the thread is started.
-pub fn or_end_threads() {
-    let before = panic::take_hook();
-    panic::set_hook(Box::new(move |info| {
-        let said = info.payload().downcast_ref::<String>();
-        if said.is_some_and(|said| said.starts_with("failed to allocate an alternative stack")) {
-            end(libc::SIGSTKSZ);
-        }
-        before(info);
-    }));
 }
 
 #[cold]

@@ -3,11 +3,14 @@
 //! They are looked at before anything is loaded. What runs out later fails somewhere in the middle,
 //! or ends the process.
 
-use std::{borrow::Cow, ffi::OsStr, fs, os::unix::ffi::OsStrExt as _, path::Path};
+use std::{borrow::Cow, ffi::OsStr, fs, os::unix::ffi::OsStrExt as _, path::Path, ptr};
 
 use aya::util::online_cpus;
 use bytesize::ByteSize;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::{
+    mm::{MapFlags, ProtFlags, mmap_anonymous, munmap},
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
 
 use super::{
     cgroup,
@@ -26,6 +29,8 @@ const BASE: u64 = 24 << 20;
 const AT_WORK: u64 = 64 << 20;
 /// For each tracked socket (`cargo bench --bench memory`, with room for indexes).
 const SOCKET: u64 = 450;
+
+const SMALLER: &str = ", or lower --buffer-size";
 
 /// A limit under which nothing can be done.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -67,6 +72,17 @@ pub enum Scarce {
         /// What else can be done.
         smaller: &'static str,
     },
+    /// Of address space.
+    #[error(
+        "too little address space: {needed} more are needed; raise the limit (ulimit -v and ulimit \
+         -d, or LimitAS= and LimitDATA= of the service){smaller}"
+    )]
+    AddressSpace {
+        /// What is needed.
+        needed: ByteSize,
+        /// What else can be done.
+        smaller: &'static str,
+    },
 }
 
 /// Allows this process as many descriptors as it may have.
@@ -103,6 +119,35 @@ pub fn stack() -> Result<(), Scarce> {
     setrlimit(Resource::Stack, raised).map_err(too_little)
 }
 
+/// Whether there is the address space that outputs at work take.
+///
+/// It is asked for before any thread is started: glibc aborts where one gets no memory for its
+/// thread-local data (`__cxa_thread_atexit_impl`), and the standard library panics where there is
+/// none for its signal stack.
+///
+/// # Errors
+///
+/// Where it cannot be had.
+pub fn address_space() -> Result<(), Scarce> {
+    if getrlimit(Resource::As).current.is_some() {
+        // Of 64 MiB that glibc sets aside for each thread, most would never be used.
+        // SAFETY: it changes a number in the allocator; where it is refused, nothing changes.
+        unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+    }
+    mappable(AT_WORK, ProtFlags::READ | ProtFlags::WRITE, "")
+}
+
+/// Whether so many bytes more can be mapped now.
+fn mappable(bytes: u64, protection: ProtFlags, smaller: &'static str) -> Result<(), Scarce> {
+    let length = usize::try_from(bytes).unwrap_or(usize::MAX);
+    // SAFETY: the mapping is new, wherever it is, and nothing of it is used before it is gone.
+    let tried = unsafe {
+        mmap_anonymous(ptr::null_mut(), length, protection, MapFlags::PRIVATE)
+            .and_then(|start| munmap(start, length))
+    };
+    tried.map_err(|_| Scarce::AddressSpace { needed: ByteSize(bytes), smaller })
+}
+
 fn enough(open: u64, limit: u64, cpus: u64) -> Result<(), Scarce> {
     let needed = DESCRIPTORS + cpus;
     if limit.saturating_sub(open) >= needed {
@@ -115,9 +160,11 @@ fn enough(open: u64, limit: u64, cpus: u64) -> Result<(), Scarce> {
 ///
 /// # Errors
 ///
-/// Where the kernel would end the process.
+/// Where the kernel would end the process, or cannot map them.
 pub(super) fn memory(buffer_size: u32) -> Result<(), Scarce> {
-    allowed().map_or(Ok(()), |limit| suffices(limit, buffer_size))
+    allowed().map_or(Ok(()), |limit| suffices(limit, buffer_size))?;
+    // They are mapped twice (kernel/bpf/ringbuf.c).
+    mappable(2 * u64::from(buffer_size), ProtFlags::READ, SMALLER)
 }
 
 fn suffices(limit: u64, buffer_size: u32) -> Result<(), Scarce> {
@@ -125,7 +172,7 @@ fn suffices(limit: u64, buffer_size: u32) -> Result<(), Scarce> {
     if limit >= needed {
         return Ok(());
     }
-    let smaller = if limit > BASE { ", or lower --buffer-size" } else { "" };
+    let smaller = if limit > BASE { SMALLER } else { "" };
     let [needed, limit] = [needed, limit].map(ByteSize);
     Err(Scarce::Memory { needed, limit, smaller })
 }
