@@ -90,8 +90,9 @@ impl Observation {
     pub fn run(mut self, duration: Duration) -> Result<Outcome, Trouble> {
         let _life = health::watch(READER);
         privileges::keep_only(privileges::READ);
+        // What happens while the first look is taken counts as well.
         let first = Baseline::of(&self.look()?.look, time::ticks());
-        self.observed = Observed::since(first.begun());
+        self.observed.since = first.begun();
         let end = first.begun().saturating_add(duration.as_nanos() as u64);
         while !self.capture.is_asked_to_stop() {
             let now = time::monotonic();

@@ -168,8 +168,7 @@ impl Socket {
             }
             Address::Tcp(host) => {
                 let host = host.clone();
-                let connect = move || TcpStream::connect_timeout(&resolve(&host)?, PATIENCE);
-                Ok(Self::Tcp(Box::new(Stream::open(connect)?)))
+                Ok(Self::Tcp(Box::new(Stream::open(move || connect(&host))?)))
             }
             Address::Unix(path) => {
                 let socket = Some(connect_unix(path)?);
@@ -265,6 +264,18 @@ impl Worker<Record> for Syslog {
         self.settle(Instant::now() + LAST);
         self.lost().map_or(Ok(()), |lost| Err(lost.error))
     }
+}
+
+/// Connects to one of the addresses of a name, in their order.
+fn connect(host: &str) -> io::Result<TcpStream> {
+    let mut refused = ErrorKind::AddrNotAvailable.into();
+    for address in host.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, PATIENCE) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
 }
 
 fn resolve(host: &str) -> io::Result<SocketAddr> {

@@ -35,6 +35,13 @@ pub(super) fn net_facts() -> NetFacts {
     let setting = |name| read(&format!("/proc/sys/net/{name}"));
     let number = |name| setting(name).and_then(|text| text.trim().parse::<u64>().ok());
     let reserved = setting("ipv4/ip_local_reserved_ports").unwrap_or_default();
+    let netstat = read("/proc/thread-self/net/netstat");
+    let mut counters = netstat.map(|text| parse::counters(&text)).unwrap_or_default();
+    if number("ipv4/tcp_syncookies") == Some(2) {
+        // Each SYN is answered with one, and counted, however few are half open
+        // (`tcp_syn_flood_action`).
+        counters.syn_cookies = 0;
+    }
     NetFacts {
         ports: setting("ipv4/ip_local_port_range")
             .and_then(|range| parse::port_range(&range, &reserved)),
@@ -53,9 +60,7 @@ pub(super) fn net_facts() -> NetFacts {
             keepalive_interval: number("ipv4/tcp_keepalive_intvl"),
             keepalive_probes: number("ipv4/tcp_keepalive_probes"),
         },
-        counters: read("/proc/thread-self/net/netstat")
-            .map(|text| parse::counters(&text))
-            .unwrap_or_default(),
+        counters,
         process: None,
     }
 }
@@ -98,14 +103,19 @@ pub(super) fn processes_of(snapshot: &Snapshot) -> BTreeMap<u32, ProcessFacts> {
     let unread = snapshot.records.iter().filter(|record| unread_for(record, ticks).is_some());
     let held: HashSet<SocketId> = held.into_iter().chain(unread).map(SocketId::of).collect();
     let mut pids: BTreeMap<u32, Asked> = BTreeMap::new();
+    let mut served: HashSet<u32> = HashSet::new();
     for holder in &snapshot.holders {
         let id = SocketId::held(holder);
-        let is_watched = held.contains(&id);
-        if stuck.contains(&id) || is_watched && pids.len() < WATCHED {
+        let is_served =
+            held.contains(&id) && (served.len() < WATCHED || served.contains(&holder.pid));
+        if is_served {
+            served.insert(holder.pid);
+        }
+        if stuck.contains(&id) || is_served {
             let asked = pids.entry(holder.pid).or_default();
             asked.start_ns = holder.start_ns;
             asked.tids.insert(holder.tid);
-            asked.served |= is_watched;
+            asked.served |= is_served;
         }
     }
     let facts = |(pid, asked)| Some((pid, process_facts(pid, &asked)?));

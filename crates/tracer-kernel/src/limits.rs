@@ -75,7 +75,8 @@ pub enum Scarce {
     /// Of address space.
     #[error(
         "too little address space: {needed} more are needed; raise the limit (ulimit -v and ulimit \
-         -d, or LimitAS= and LimitDATA= of the service){smaller}"
+         -d, or LimitAS= and LimitDATA= of the service; vm.overcommit_ratio where \
+         vm.overcommit_memory is 2){smaller}"
     )]
     AddressSpace {
         /// What is needed.

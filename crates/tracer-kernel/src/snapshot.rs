@@ -276,6 +276,11 @@ impl Snapshots {
         self.pending
     }
 
+    /// Whether one is being taken: another one cannot be asked for.
+    pub fn is_pending(&self) -> bool {
+        self.pending
+    }
+
     /// Has the snapshot that is being taken wait for no names.
     pub fn hurry(&self) {
         self.hurry.store(true, Ordering::Relaxed);

@@ -171,6 +171,10 @@ impl Resync {
     }
 
     fn request(&mut self, now: u64, table: &mut Table, holders: bool) -> u64 {
+        // After losses this is asked at each turn, and what follows looks at all sockets.
+        if self.snapshots.is_pending() {
+            return now + OFTEN;
+        }
         table.expect_snapshot();
         let mut seen: Vec<u32> =
             table.connections().map(|connection| connection.tuple.netns).collect();

@@ -36,7 +36,8 @@ impl Explain for AcceptQueue {
             evidence: "length and backlog of the listener's queue, what it has dropped, and the counters \
              ListenOverflows and ListenDrops of the namespace",
             unknown: "how many clients are affected, as each tries several times; where the kernel's counts do not \
-             prove which listener was full, and none is any more, the one with the longest queue is named",
+             prove which listener was full, and none is any more, the one with the longest queue of those that \
+             have dropped anything is named",
         }
     }
 

@@ -132,7 +132,8 @@ impl Explain for ConnectFailures {
         About {
             when: "while observed, three or more attempts of a process to connect to one destination \
                    failed, and at least a tenth of all, or as many handshakes needed another SYN \
-                   (information below that)",
+                   (information below that, and where the program reaches the same port by the \
+                   other version of IP)",
             evidence: "each end of SYN_SENT: the RST, ICMP error or timeout that ended it, and the \
                        SYNs that were retransmitted; where the peer is on this host, the SYN+ACKs \
                        that it has retransmitted",

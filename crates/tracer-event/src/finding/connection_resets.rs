@@ -132,7 +132,8 @@ impl Explain for ConnectionResets {
         About {
             when: "while observed, three or more connections of a process with one service were \
                    reset or timed out, and at least one in twenty (information below that, and \
-                   where clients reset connections that a server still sent on)",
+                   where clients reset connections that a server still sent on, or close them with \
+                   unread data)",
             evidence: "the way each connection ended; an RST by choice (SO_LINGER 0) that destroyed \
                        nothing is none of these, nor one for a connection without data, as health \
                        checks send it, nor one after both ends had closed",

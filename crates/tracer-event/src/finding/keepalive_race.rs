@@ -83,7 +83,8 @@ impl Explain for KeepaliveRace {
     fn about() -> About {
         About {
             when: "while observed, a request was sent on a connection that the server had closed after \
-                   half a second or more without data (a warning from the second on)",
+                   half a second or more without data (a warning from the second on, where they had been idle for \
+                   about the same time)",
             evidence: "from the server: its FIN after an idle time, then data, answered by an RST; from \
                        the client: a FIN after an idle time, then its data, then an RST",
             unknown: "which setting of an unknown program, or of another host, the time comes from",

@@ -40,7 +40,8 @@ impl Explain for ListensElsewhere {
     fn about() -> About {
         About {
             when: "clients with private addresses were refused (RST) at an address on which nobody listens, while a \
-                   server listens on the same port of another one; info where no client has tried three times",
+                   server listens on the same port of another one; info where no client has tried three times, \
+                   or those of this host reach the port by the other version of IP",
             evidence: "the RSTs that answer a SYN without a socket (Linux 6.12 and later tell of them), and the listeners \
                        of the last snapshot",
             unknown: "whether clients are meant to use that address, or another server should listen there and is down",

@@ -69,7 +69,7 @@ impl Explain for TimeWaitOverflow {
     }
 
     fn remedies(&self, enter: &str) -> Vec<Remedy> {
-        let most = self.limit.unwrap_or(131_072).saturating_mul(2);
+        let most = self.limit.unwrap_or(131_072).saturating_mul(2).max(8_192);
         vec![
             advice(wording!(
                 "remedy-let-peers-close",

@@ -5,7 +5,10 @@ use std::cmp::Reverse;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::comparison::{Comparison, Detector};
+use super::{
+    comparison::{Comparison, Detector},
+    observed::has_room,
+};
 use tracer_event::{
     close::{Initiator, Reason},
     endpoint::Endpoint,
@@ -94,9 +97,10 @@ impl Short {
     }
 
     fn sum(&mut self, key: (u32, u32, Endpoint), more: &Sum) {
-        match self.0.get_mut(&key) {
-            None => drop(self.0.insert(key, more.clone())),
-            Some(sum) => sum.add(more),
+        if let Some(sum) = self.0.get_mut(&key) {
+            sum.add(more);
+        } else if has_room(&self.0, &key) {
+            self.0.insert(key, more.clone());
         }
     }
 
@@ -137,7 +141,8 @@ impl Sum {
 
 /// Programs that open a connection for each exchange.
 fn churn(comparison: &Comparison<'_>) -> Vec<Finding> {
-    let elapsed = comparison.elapsed().max(1);
+    let since = comparison.input.observed.since;
+    let elapsed = comparison.now().saturating_sub(since).max(1);
     let observed = comparison.input.observed.short.wanted(comparison);
     let busy = observed.iter().filter(|(_, sum)| {
         let rate = sum.connections as f64 * 1e9 / elapsed as f64;

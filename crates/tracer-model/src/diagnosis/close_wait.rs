@@ -298,7 +298,11 @@ fn severity(leak: &Leak, members: &[Member<'_>]) -> Severity {
     {
         return Severity::Critical;
     }
-    if leak.oldest >= BUSY || leak.sockets >= SEVERAL && settled {
+    // Peers that have half-closed and are still held may wait for an answer that takes its time.
+    let half_closed = leak.peer_sockets.get(&State::FinWait2).copied().unwrap_or(0);
+    let is_waited_for =
+        leak.cause == Cause::Held && half_closed.saturating_sub(leak.peer_orphans) == leak.sockets;
+    if leak.oldest >= BUSY || leak.sockets >= SEVERAL && settled && !is_waited_for {
         Severity::Warning
     } else {
         Severity::Info

@@ -1,6 +1,6 @@
 //! The two snapshots, prepared for questions: sockets with their holders, by identity, listeners.
 
-use std::{cell::OnceCell, collections::BTreeMap, sync::Arc};
+use std::{cell::OnceCell, collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
@@ -140,9 +140,14 @@ impl<'a> Comparison<'a> {
     /// Whether a socket of the last snapshot is asked about.
     pub(super) fn wants_seen(&self, seen: &Seen<'_>) -> bool {
         match self.all {
-            true => self.input.filter.netns().is_none_or(|netns| netns == seen.record.netns),
+            true => self.wants_namespace(seen.record.netns),
             false => self.wants(&self.socket(seen)),
         }
+    }
+
+    /// Whether everything in a namespace is asked about.
+    pub(super) fn wants_namespace(&self, netns: u32) -> bool {
+        self.all && self.input.filter.netns().is_none_or(|wanted| wanted == netns)
     }
 
     /// Whether what happened to a socket is asked about.
@@ -176,6 +181,12 @@ impl<'a> Comparison<'a> {
             (Some(first), Some(last)) => last.counters.since(first.counters),
             _ => Counters::default(),
         }
+    }
+
+    /// Whether an address is one of a namespace, as far as its sockets show.
+    pub(super) fn is_local(&self, netns: u32, address: IpAddr) -> bool {
+        let of_it = self.seen.iter().filter(|seen| seen.record.netns == netns);
+        of_it.map(Seen::tuple).any(|tuple| tuple.local.address() == address)
     }
 
     /// The listeners that take connections to an address.

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::comparison::{Comparison, Detector};
+use super::{
+    comparison::{Comparison, Detector},
+    observed::has_room,
+};
 use crate::filter::Condition;
 use tracer_event::{
     container::Cgroup,
@@ -18,7 +21,8 @@ use tracer_event::{
 pub(super) const DETECTORS: &[Detector] = &[processes];
 
 /// How long the ends of what a process has left open are waited for, nanoseconds.
-const PATIENCE: u64 = 3_000_000_000;
+const PATIENCE: u64 = 3 * SECOND;
+const SECOND: u64 = 1_000_000_000;
 
 /// A process by its id and its start: ids are given again.
 type Key = (u32, u64);
@@ -27,13 +31,39 @@ fn key(process: &Process) -> Key {
     (process.pid, process.start_ns)
 }
 
+/// How connections ended, by second: incoming ones, and the others. Those that a process has ended
+/// long before itself have nothing to do with its end.
+#[derive(Clone, Debug, Default)]
+struct Lately(Vec<(u64, [Ends; 2])>);
+
+impl Lately {
+    /// Seconds with ends that are remembered.
+    const MOST: usize = 8;
+
+    fn at(&mut self, second: u64) -> &mut [Ends; 2] {
+        if self.0.last().is_none_or(|(last, _)| *last < second) {
+            if self.0.len() == Self::MOST {
+                self.0.remove(0);
+            }
+            self.0.push((second, Default::default()));
+        }
+        let last = self.0.len() - 1;
+        &mut self.0[last].1
+    }
+
+    fn add(&mut self, later: &Self) {
+        for (second, ends) in &later.0 {
+            self.at(*second).iter_mut().zip(ends).for_each(|(known, ends)| known.add(ends));
+        }
+    }
+}
+
 /// What events say of ends.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ended {
-    /// How connections ended: incoming ones, and the others.
-    ends: HashMap<Key, [Ends; 2], RandomState>,
+    ends: HashMap<Key, Lately, RandomState>,
     /// Processes that have ended with a socket open.
-    exits: BTreeMap<Key, Exit>,
+    exits: HashMap<Key, Exit, RandomState>,
 }
 
 /// The end of a process.
@@ -55,6 +85,9 @@ impl Ended {
         let process = owner.process;
         let (subject, time) = (*subject, *time);
         let exit = Exit { subject, process, time, open: 0, listened: false };
+        if !has_room(&self.exits, &key(&process)) {
+            return;
+        }
         let exit = self.exits.entry(key(&process)).or_insert(exit);
         exit.time = time;
         if *from == State::Listen {
@@ -68,17 +101,26 @@ impl Ended {
         let (Some(close), Some(owner)) = (connection.close, connection.subject.owner) else {
             return;
         };
+        let key = key(&owner.process);
         let is_other = usize::from(connection.subject.role != Some(Role::Server));
-        self.ends.entry(key(&owner.process)).or_default()[is_other].count(close.reason);
+        // What comes after the end of the process is all of one time.
+        let time = self.exits.get(&key).map_or(u64::MAX, |exit| exit.time).min(connection.time);
+        if has_room(&self.ends, &key) {
+            self.ends.entry(key).or_default().at(time / SECOND)[is_other].count(close.reason);
+        }
     }
 
     /// Adds what happened next.
     pub(super) fn add(&mut self, later: &Self) {
         for (key, ends) in &later.ends {
-            let known = self.ends.entry(*key).or_default();
-            known.iter_mut().zip(ends).for_each(|(known, ends)| known.add(ends));
+            if has_room(&self.ends, key) {
+                self.ends.entry(*key).or_default().add(ends);
+            }
         }
-        for (key, exit) in &later.exits {
+        for (key, exit) in later.exits.iter() {
+            if !has_room(&self.exits, key) {
+                continue;
+            }
             let first = Exit { open: 0, ..*exit };
             let known = self.exits.entry(*key).or_insert(first);
             known.time = exit.time;
@@ -99,7 +141,9 @@ fn processes(comparison: &Comparison<'_>) -> Vec<Finding> {
     let enricher = comparison.input.enricher;
     let mut found = Vec::new();
     let mut groups: BTreeMap<String, (Arc<Cgroup>, Vec<&Exit>)> = BTreeMap::new();
-    for exit in exits.values().filter(|exit| comparison.wants_subject(&exit.subject)) {
+    let mut exits: Vec<&Exit> = exits.values().collect();
+    exits.sort_unstable_by_key(|exit| key(&exit.process));
+    for exit in exits.into_iter().filter(|exit| comparison.wants_subject(&exit.subject)) {
         match enricher.cgroup(&exit.subject) {
             Some(group) if enricher.is_over(&group) => {
                 let known = groups.entry(group.whole().to_owned());
@@ -131,9 +175,12 @@ fn finding(
     let known = &comparison.input.observed.ended.ends;
     let (mut incoming, mut all) = (Ends::default(), Ends::default());
     for exit in exits {
-        let [accepted, others] = known.get(&key(&exit.process)).copied().unwrap_or_default();
-        incoming.add(&accepted);
-        [accepted, others].iter().for_each(|ends| all.add(ends));
+        let since = exit.time.saturating_sub(PATIENCE) / SECOND;
+        let ends = known.get(&key(&exit.process)).into_iter().flat_map(|lately| &lately.0);
+        for (_, [accepted, others]) in ends.filter(|(second, _)| *second >= since) {
+            incoming.add(accepted);
+            [accepted, others].iter().for_each(|ends| all.add(ends));
+        }
     }
     let still_closing = exits.iter().filter_map(|exit| closing.get(&key(&exit.process))).sum();
     if still_closing > 0 && exits.iter().any(|exit| is_fresh(comparison, exit)) {
@@ -169,7 +216,7 @@ fn finding(
 /// Connections of these that are not over.
 fn closing(
     comparison: &Comparison<'_>,
-    exits: &BTreeMap<Key, Exit>,
+    exits: &HashMap<Key, Exit, RandomState>,
 ) -> HashMap<Key, u64, RandomState> {
     let mut closing = HashMap::default();
     let lives = comparison.input.table.connections();

@@ -66,7 +66,7 @@ fn connect(
     if failed == 0 && slow == Severity::Info || is_explained(comparison, peer, group) {
         return None;
     }
-    let failing = match answers_elsewhere(groups, peer, group) {
+    let failing = match is_served_elsewhere(groups, peer, group) {
         true => Severity::Info,
         false => severity(failed, attempts, OF_ATTEMPTS),
     };
@@ -113,31 +113,61 @@ fn is_explained(comparison: &Comparison<'_>, peer: Endpoint, group: &Group) -> b
     if group.failures.iter().any(|((reason, ..), _)| answered(*reason)) {
         return false;
     }
+    let netns = group.subject.tuple.netns;
     comparison.found.iter().any(|finding| match &finding.problem {
         Problem::AcceptQueueFull(queue) => {
             let local = queue.listener.local;
-            local.port == peer.port && listens_for(local.address(), peer.address())
+            let is_loopback = peer.address().is_loopback();
+            local.port == peer.port
+                && listens_for(local.address(), peer.address())
+                && (finding.netns == netns || !is_loopback)
+                && (is_loopback || comparison.is_local(finding.netns, peer.address()))
         }
         Problem::StuckHandshake(stuck) => {
             let is_same =
                 |process: Process| stuck.process.is_some_and(|one| one.comm == process.comm);
-            stuck.service == Service::There(peer) && group.process().is_some_and(is_same)
+            finding.netns == netns
+                && stuck.service == Service::There(peer)
+                && group.process().is_some_and(is_same)
         }
         _ => false,
     })
 }
 
-/// Whether the program reaches that port at another address: it tries the addresses of a name one
-/// after the other (RFC 8305).
-fn answers_elsewhere(groups: &[(Service, Cow<'_, Group>)], peer: Endpoint, group: &Group) -> bool {
-    let name = |group: &Group| group.process().map(|process| process.comm);
+/// Whether the program reaches that port by the other version of IP: it tries the addresses of a name
+/// one after the other (RFC 8305). Where one of several IPv4 addresses does not answer, one of several
+/// servers is down.
+fn is_served_elsewhere(
+    groups: &[(Service, Cow<'_, Group>)],
+    peer: Endpoint,
+    group: &Group,
+) -> bool {
+    let who =
+        |group: &Group| (group.subject.tuple.netns, group.process().map(|process| process.comm));
     groups.iter().any(|(service, other)| {
         let Service::There(elsewhere) = service else { return false };
         elsewhere.port == peer.port
-            && *elsewhere != peer
+            && elsewhere.address().is_ipv4() != peer.address().is_ipv4()
             && other.connected > 0
-            && name(other) == name(group)
+            && who(other) == who(group)
     })
+}
+
+/// Whether all clients on this host whose attempts to connect to `peer` have failed, and there is one,
+/// reach that port by the other version of IP.
+pub(super) fn are_served_elsewhere(
+    comparison: &Comparison<'_>,
+    netns: u32,
+    peer: Endpoint,
+) -> bool {
+    let groups = History::wanted(comparison);
+    let is_of = |one: &&(Service, Cow<'_, Group>)| {
+        let (service, group) = one;
+        let is_here = group.subject.tuple.netns == netns || !peer.address().is_loopback();
+        *service == Service::There(peer) && is_here && !group.failures.is_empty()
+    };
+    let mut clients = groups.iter().filter(is_of).peekable();
+    clients.peek().is_some() && clients.all(|(_, group)| is_served_elsewhere(&groups, peer, group))
 }
 
 /// Processes whose connections with a service are reset or time out.
@@ -145,8 +175,11 @@ fn resets(comparison: &Comparison<'_>) -> Vec<Finding> {
     let groups = History::wanted(comparison);
     let bad = groups.iter().filter(|(_, group)| !group.ends.is_empty());
     let find = |&(service, ref group): &(Service, Cow<'_, Group>)| {
-        // A client that goes away is the client's affair.
-        let own = |reason| reason != Reason::ResetReceived || matches!(service, Service::There(_));
+        // A client that goes away, or does not want the rest of an answer, is the client's affair.
+        let own = |reason| match service {
+            Service::Here(_) => reason != Reason::ResetReceived,
+            Service::There(_) => reason != Reason::ResetSentUnreadData,
+        };
         let own = group.ends.iter().filter(|(reason, _)| own(*reason));
         let count: u64 = own.map(|(_, times)| times.count).sum();
         let end = |(reason, times): &(Reason, Times)| BadEnd {
@@ -199,20 +232,24 @@ fn race(
     met.sort_unstable();
     let idle = percentile(&met, 50).unwrap_or(0);
     // Those that it has closed for another reason were idle for another time.
-    let alike = race.closed.iter().filter(|one| one.abs_diff(idle) <= idle / 5);
+    let is_alike = |one: &&u64| one.abs_diff(idle) <= idle / 5;
+    let alike = race.closed.iter().filter(is_alike);
+    let spread = alike.clone().chain(&met).map(|one| one.abs_diff(idle)).max();
+    // What a server closes because it ends, or wants to, has been idle for any time.
+    let is_timer = met.iter().filter(is_alike).count() * 3 >= met.len() * 2;
     let resets = race.times.count;
     let problem = Problem::KeepaliveRace(Box::new(KeepaliveRace {
         server: server.map(|process| comparison.program(process)),
         client,
         service,
         resets,
-        closed: alike.clone().count() as u64,
+        closed: alike.count() as u64,
         idle,
-        spread: alike.map(|one| one.abs_diff(idle)).max().unwrap_or(0),
+        spread: spread.unwrap_or(0),
         shortest: race.after.iter().copied().min().unwrap_or(0),
         longest: race.after.iter().copied().max().unwrap_or(0),
         since: since(comparison, std::iter::once(race.times)),
     }));
-    let severity = if resets > 1 { Severity::Warning } else { Severity::Info };
+    let severity = if resets > 1 && is_timer { Severity::Warning } else { Severity::Info };
     comparison.finding(severity, group.subject.tuple.netns, problem)
 }

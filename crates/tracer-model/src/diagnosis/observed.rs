@@ -1,6 +1,6 @@
 //! What happened between the two snapshots, as far as a diagnosis needs it.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{cmp::Reverse, hash::Hash};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -23,7 +23,16 @@ use tracer_event::{
 pub(super) const DETECTORS: &[Detector] = &[failures];
 
 /// Calls of connect() are counted by namespace, process and destination.
-type ConnectKey = (u32, u32, String);
+type ConnectKey = (u32, u32, Endpoint);
+
+/// Destinations, and processes, of which it is counted what happened: anybody may connect to anywhere.
+/// What comes beyond is not judged.
+const MOST: usize = 4_096;
+
+/// Whether there is room for one more, or it is known.
+pub(super) fn has_room<K: Eq + Hash, V>(known: &HashMap<K, V, RandomState>, key: &K) -> bool {
+    known.len() < MOST || known.contains_key(key)
+}
 
 /// Gathers it from the table's updates.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +42,7 @@ pub struct Observed {
     /// Connections begun, by namespace, local address and destination.
     opened: HashMap<(u32, Endpoint, Endpoint), u64, RandomState>,
     /// Calls of connect() that found no port.
-    failed: BTreeMap<ConnectKey, (Subject, NoLocalPort)>,
+    failed: HashMap<ConnectKey, (Subject, NoLocalPort), RandomState>,
     /// Short connections.
     pub(super) short: Short,
     /// How connections ended, and processes.
@@ -76,27 +85,36 @@ impl Observed {
         self.history.transition(transition);
         if (from, to) == (State::SynSent, State::Established) && subject.role == Some(Role::Client)
         {
-            let key = (tuple.netns, tuple.local.with_port(0), tuple.peer);
-            *self.opened.entry(key).or_default() += 1;
+            self.open((tuple.netns, tuple.local.with_port(0), tuple.peer), 1);
         }
         if close.is_some_and(|close| close.reason == Reason::NoLocalPort) {
             let process = subject.owner.map(|owner| owner.process);
             let pid = process.map_or(0, |process| process.pid);
             let none = NoLocalPort { process, others: 0, peer: tuple.peer, count: 0, size: None };
-            let key = (tuple.netns, pid, tuple.peer.to_string());
-            self.failed.entry(key).or_insert((*subject, none)).1.count += 1;
+            self.fail((tuple.netns, pid, tuple.peer), (*subject, none), 1);
+        }
+    }
+
+    fn open(&mut self, key: (u32, Endpoint, Endpoint), count: u64) {
+        if has_room(&self.opened, &key) {
+            *self.opened.entry(key).or_default() += count;
+        }
+    }
+
+    fn fail(&mut self, key: ConnectKey, (subject, none): (Subject, NoLocalPort), count: u64) {
+        if has_room(&self.failed, &key) {
+            let none = NoLocalPort { count: 0, ..none };
+            self.failed.entry(key).or_insert((subject, none)).1.count += count;
         }
     }
 
     /// Adds what was observed next.
     pub fn add(&mut self, later: &Self) {
         for (key, count) in &later.opened {
-            *self.opened.entry(*key).or_default() += count;
+            self.open(*key, *count);
         }
-        for (key, (subject, failure)) in &later.failed {
-            let known = self.failed.entry(key.clone());
-            let (_, known) = known.or_insert((*subject, NoLocalPort { count: 0, ..*failure }));
-            known.count += failure.count;
+        for (key, failed) in &later.failed {
+            self.fail(*key, *failed, failed.1.count);
         }
         self.short.add(&later.short);
         self.ended.add(&later.ended);
@@ -122,7 +140,8 @@ fn failures(comparison: &Comparison<'_>) -> Vec<Finding> {
     let name = |failure: &NoLocalPort| failure.process.map(|process| process.comm);
     let key =
         |(netns, failure): &(u32, NoLocalPort)| (*netns, name(failure), failure.peer.to_string());
-    all.sort_by_key(|one| (key(one), Reverse(one.1.count)));
+    let pid = |failure: &NoLocalPort| failure.process.map(|process| process.pid);
+    all.sort_by_key(|one| (key(one), Reverse(one.1.count), pid(&one.1)));
     let groups = all.chunk_by(|one, other| key(one) == key(other));
     let finding = |group: &[(u32, NoLocalPort)]| {
         let (netns, first) = group[0];

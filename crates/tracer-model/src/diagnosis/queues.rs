@@ -53,7 +53,7 @@ fn was_full(comparison: &Comparison<'_>, seen: &Seen<'_>) -> bool {
 }
 
 /// Listeners whose queue is full or was, or nearly at both snapshots; of a namespace where one was,
-/// and the kernel does not say which, the one with the longest queue.
+/// and it is not proved which, of those that have dropped anything the one with the longest queue.
 fn accept(comparison: &Comparison<'_>) -> Vec<Finding> {
     let listeners = || comparison.seen_in(State::Listen);
     let wanted = || listeners().filter(|seen| comparison.wants_seen(seen));
@@ -62,7 +62,7 @@ fn accept(comparison: &Comparison<'_>) -> Vec<Finding> {
     let full_ones = listeners().filter(|seen| was_full(comparison, seen));
     let explained: Vec<u32> = full_ones.map(|seen| seen.record.netns).collect();
     let mut longest: BTreeMap<u32, &Seen<'_>> = BTreeMap::new();
-    for seen in wanted() {
+    for seen in wanted().filter(|seen| seen.record.dropped_since(seen.earlier) > 0) {
         let netns = seen.record.netns;
         if comparison.counted(netns).listen_overflows > 0 && !explained.contains(&netns) {
             let known = longest.entry(netns).or_insert(seen);
@@ -127,7 +127,9 @@ fn syn(comparison: &Comparison<'_>) -> Vec<Finding> {
                 *by_local.entry(seen.tuple().local).or_default() += 1;
             }
             let most = by_local.into_iter().max_by_key(|(local, count)| (*count, local.port));
-            if is_unaccepted(comparison, netns, most.map(|(local, _)| local)) {
+            if !is_wanted(comparison, netns)
+                || is_unaccepted(comparison, netns, most.map(|(local, _)| local))
+            {
                 return None;
             }
             let backlog = SynBacklog {
@@ -140,6 +142,13 @@ fn syn(comparison: &Comparison<'_>) -> Vec<Finding> {
             Some(comparison.finding(severity, netns, Problem::SynBacklog(backlog)))
         })
         .collect()
+}
+
+/// Whether a listener of a namespace is asked about, or a half-open connection.
+fn is_wanted(comparison: &Comparison<'_>, netns: u32) -> bool {
+    let of_it = comparison.seen.iter().filter(|seen| seen.record.netns == netns);
+    let mut these = of_it.filter(|seen| matches!(seen.state, State::Listen | State::SynRecv));
+    these.any(|seen| comparison.wants_seen(seen))
 }
 
 /// Whether SYNs found no room because nobody accepts: at the address that has most half-open

@@ -11,6 +11,7 @@ use hashbrown::HashMap;
 use super::{
     common::each_once,
     comparison::{Comparison, Detector},
+    endings,
 };
 use tracer_event::{
     endpoint::Endpoint,
@@ -102,7 +103,8 @@ fn finding(
         attempts: peers.iter().map(|(_, times)| times).sum(),
         peers,
     };
-    let severity = if most < SEVERAL { Severity::Info } else { Severity::Warning };
+    let is_rare = most < SEVERAL || endings::are_served_elsewhere(comparison, netns, address);
+    let severity = if is_rare { Severity::Info } else { Severity::Warning };
     let problem = Problem::ListensElsewhere(Box::new(problem));
     (!listeners.is_empty()).then(|| comparison.finding(severity, netns, problem))
 }

@@ -184,8 +184,8 @@ pub struct Recording {
     pub whole: bool,
     /// All connections.
     pub ends: Vec<End>,
-    /// RSTs that answered segments for no socket: when, and of which addresses.
-    pub answers: Vec<(i64, Tuple)>,
+    /// RSTs that answered segments for no socket: when, by both ends.
+    pub answers: HashMap<(Endpoint, Endpoint), Vec<i64>, RandomState>,
     /// Addresses and ports of this host.
     pub addresses: HashSet<Endpoint, RandomState>,
     /// Events that were not looked at, for there were too many.
@@ -219,6 +219,11 @@ impl Recording {
             }
             OwnedUpdate::Linger(_) | OwnedUpdate::Finding(_) => return,
         };
+        if self.events == EVENTS {
+            self.left_out += 1;
+            return;
+        }
+        self.events += 1;
         let about = *subject(&what);
         self.addresses.insert(about.tuple.local);
         if about.role == Some(Role::Listener) {
@@ -226,15 +231,11 @@ impl Recording {
         }
         if about.ordinal == 0 {
             if matches!(&what, What::Reset(reset) if reset.segment.answers.is_some()) {
-                self.answers.push((time, about.tuple));
+                let Tuple { local, peer, .. } = about.tuple;
+                self.answers.entry((local, peer)).or_default().push(time);
             }
             return;
         }
-        if self.events == EVENTS {
-            self.left_out += 1;
-            return;
-        }
-        self.events += 1;
         self.end(&about, &what).add(time, what);
     }
 

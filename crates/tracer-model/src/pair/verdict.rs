@@ -306,12 +306,10 @@ fn one_end(recordings: &[Recording], joined: &Joined, pair: &Pair) -> Option<Ver
     let end = &here.ends[pair.first.1];
     let skew = joined.skew(pair.first.0, pair.peer).unwrap_or(Skew::UNKNOWN);
     let tuple = end.tuple;
-    let is_it = |(_, one): &&(i64, _)| {
-        matches!(one, tracer_event::endpoint::Tuple { local, peer, .. }
-        if (*local, *peer) == (tuple.peer, tuple.local))
-    };
-    let answer = there.answers.iter().find(is_it).map(|(time, _)| skew.by_first(*time));
-    let answered = answer.filter(|&time| time >= end.began() && end.numbers().is_some());
+    let answers = there.answers.get(&(tuple.peer, tuple.local)).into_iter().flatten();
+    // The same ports may have been tried before.
+    let mut answers = answers.map(|time| skew.by_first(*time)).filter(|&time| time >= end.began());
+    let answered = answers.next().filter(|_| end.numbers().is_some());
     let booted = skew.by_first(there.booted);
     match answered {
         Some(_) if booted > end.began() => Some(Verdict::Rebooted { booted, answered }),

@@ -4,7 +4,7 @@
 //! there is none, any socket that is neither a listener nor flagged; its later events are treated
 //! as those of of one from before. What was given up is counted and said, once a second at most.
 
-use super::{LossPlace, Observer, Slot, State, Table, emit::lost};
+use super::{LossPlace, Observer, Slot, State, Table, Update, emit::lost};
 
 /// Sockets that are passed over at most in the search for one to give up.
 const PATIENCE: usize = 64;
@@ -26,11 +26,14 @@ pub(super) struct Evicted {
 
 impl Table {
     /// Makes room for one more.
-    pub(super) fn make_room(&mut self, time: u64) {
+    pub(super) fn make_room(&mut self, time: u64, out: &mut impl Observer) {
         if self.store.len() < self.options.max_sockets {
             return;
         }
         let Some(slot) = self.soonest_to_end().or_else(|| self.dispensable()) else { return };
+        if let Some(cleared) = self.cleared(slot, time) {
+            out.observe(Update::Linger(&[cleared]));
+        }
         self.forget(slot, time);
         self.evicted.count += 1;
         // A snapshot that shows it again must not take it for one whose beginning was missed.

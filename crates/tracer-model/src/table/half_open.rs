@@ -94,11 +94,14 @@ impl Table {
         let owner = self.listeners.guess(&connection.tuple, record.listener);
         connection.set_owner(owner, &mut self.processes);
         let is_with = |one: &&Record| is_listener(one) && one.sk == record.listener;
-        let listener = snapshot.records.iter().find(is_with);
-        let why = match listener {
-            _ if record.segment_flags & segment::ACK == 0 => LingerCause::NoAnswer(Segment::SynAck),
-            Some(listener) if listener.defer_accept != 0 => LingerCause::NoData,
-            _ => LingerCause::NoRoom,
+        // In a flood of SYNs there are many, and none needs this.
+        let listener = || snapshot.records.iter().find(is_with);
+        let why = if record.segment_flags & segment::ACK == 0 {
+            LingerCause::NoAnswer(Segment::SynAck)
+        } else if listener().is_some_and(|listener| listener.defer_accept != 0) {
+            LingerCause::NoData
+        } else {
+            LingerCause::NoRoom
         };
         (connection, why)
     }

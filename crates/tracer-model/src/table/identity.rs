@@ -106,7 +106,7 @@ impl Table {
         }
         let before = if self.reusable.is_empty() { None } else { self.reusable.remove(&id) };
         let ordinal = before.unwrap_or(0) + 1;
-        self.make_room(record.time_ns);
+        self.make_room(record.time_ns, out);
         let slot = self.store.insert(Connection::born(record, from, ordinal));
         if from == State::Listen {
             // The peer of a minisocket comes back from the same port.

@@ -62,7 +62,7 @@ impl Table {
         is_new: bool,
         out: &mut impl Observer,
     ) -> Slot {
-        self.make_room(record.time_ns);
+        self.make_room(record.time_ns, out);
         let mut connection = Connection::new(record, from, None);
         connection.ordinal = self.reusable.remove(&connection.id).unwrap_or(0) + 1;
         connection.absorb(record);

@@ -27,6 +27,19 @@ fn the_minisocket_that_ends_soonest_gives_way_and_it_is_said() {
     assert!(told.contains(&"lost 1 Table".to_owned()), "{told:?}");
 }
 
+/// Who counts the flags must not wait for its end.
+#[test]
+fn the_flag_of_what_is_given_up_is_taken_back() {
+    let thresholds = "time-wait=1s".parse().unwrap();
+    let mut fixture = Fixture::with(Options { max_sockets: 1, thresholds, ..options(250) });
+    let mut ended = Life::new(1);
+    fixture.play(&mut ended, &[Connect, Established, ShutdownWrite, FinAcked, PeerFin]);
+    fixture.until(fixture.now + 2 * SECOND);
+    fixture.told.take();
+    fixture.play(&mut Life::new(2), &[Connect]);
+    assert_eq!(fixture.told.take(), ["Cleared TIME_WAIT 2001 ms", "lost 1 Table"]);
+}
+
 #[test]
 fn what_was_given_up_is_not_taken_for_missed_when_a_look_shows_it_again() {
     let mut fixture = fixture(2);
