@@ -66,8 +66,15 @@ fn run(situation: Situation, time: Duration) {
     isolated(|namespace| situation(&Watch { namespace, time }));
 }
 
-const ALL: [Situation; 6] =
-    [quiet_host, busy_nginx, health_checks, download, rolling_restart, postgres_with_a_pool];
+const ALL: [Situation; 7] = [
+    quiet_host,
+    busy_nginx,
+    health_checks,
+    local_clients,
+    download,
+    rolling_restart,
+    postgres_with_a_pool,
+];
 
 #[test]
 fn a_quiet_host() {
@@ -82,6 +89,11 @@ fn a_busy_nginx_with_keep_alive() {
 #[test]
 fn the_checks_of_a_load_balancer() {
     run(health_checks, SHORT);
+}
+
+#[test]
+fn clients_that_try_take_a_part_and_wait() {
+    run(local_clients, SHORT);
 }
 
 #[test]
@@ -164,6 +176,45 @@ while True:
         if how == 'request': s.sendall(b'?'); s.recv(10)
         s.close()
     time.sleep(.1)"
+        ),
+    );
+    watch.is_quiet(|| {});
+}
+
+/// Clients of `localhost` try both its addresses, of which the server listens on one; some want no
+/// more than the beginning of an answer, some say that they have asked all and wait. Each SYN is
+/// answered with a cookie.
+fn local_clients(watch: &Watch<'_>) {
+    watch.namespace.set("net/ipv4/tcp_syncookies", "2");
+    let (_server, port) = python(
+        "server",
+        "
+l = listen('127.0.0.1', 0, 50); say(l.getsockname()[1])
+def serve(c):
+    try:
+        if c.recv(100) == b'slow': time.sleep(6)
+        c.sendall(bytes(65536))
+    except OSError: pass
+    c.close()
+while True: threading.Thread(target=serve, args=(l.accept()[0],), daemon=True).start()",
+    );
+    let (_clients, _) = python(
+        "clients",
+        &format!(
+            "
+say('asking')
+def ask(what):
+    try: socket.create_connection(('::1', {port}))
+    except OSError: s = socket.create_connection(('127.0.0.1', {port}))
+    s.sendall(what)
+    if what == b'slow': s.shutdown(1)
+    while s.recv(12) and what != b'part': pass
+    s.close()
+def work(what):
+    while True: ask(what); time.sleep(.2)
+for what in [b'whole', b'part'] + [b'slow'] * 4:
+    threading.Thread(target=work, args=(what,), daemon=True).start()
+hold()"
         ),
     );
     watch.is_quiet(|| {});

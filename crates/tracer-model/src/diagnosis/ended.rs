@@ -117,7 +117,7 @@ impl Ended {
                 self.ends.entry(*key).or_default().add(ends);
             }
         }
-        for (key, exit) in later.exits.iter() {
+        for (key, exit) in &later.exits {
             if !has_room(&self.exits, key) {
                 continue;
             }
