@@ -1,11 +1,12 @@
 //! Many short connections to one destination, each for one exchange.
 
-use std::cmp::Reverse;
+use std::borrow::Cow;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::{
+    common::of_one_name,
     comparison::{Comparison, Detector},
     observed::has_room,
 };
@@ -104,25 +105,16 @@ impl Short {
         }
     }
 
-    /// Those that are asked about; processes of one name are one, such as the workers of a server.
-    fn wanted(&self, comparison: &Comparison<'_>) -> Vec<((u32, Endpoint), Sum)> {
-        let mut all: Vec<_> = self.0.iter().collect();
-        // The first is who is named: the one with most of them.
-        all.sort_unstable_by_key(|((_, pid, _), sum)| (Reverse(sum.connections), *pid));
-        let mut merged: HashMap<_, Sum, RandomState> = HashMap::default();
-        for ((netns, _, peer), sum) in all {
-            if !comparison.wants_subject(&sum.subject) {
-                continue;
-            }
-            match merged.get_mut(&((*netns, *peer), sum.process.comm)) {
-                None => drop(merged.insert(((*netns, *peer), sum.process.comm), sum.clone())),
-                Some(first) => {
-                    first.others += 1;
-                    first.add(sum);
-                }
-            }
-        }
-        merged.into_iter().map(|((key, _), sum)| (key, sum)).collect()
+    /// Those that are asked about.
+    fn wanted<'a>(&'a self, comparison: &Comparison<'_>) -> Vec<((u32, Endpoint), Cow<'a, Sum>)> {
+        let all = self.0.iter().filter(|(_, sum)| comparison.wants_subject(&sum.subject));
+        let all = all.map(|((netns, _, peer), sum)| {
+            ((*netns, *peer), Some(sum.process), sum.connections, sum)
+        });
+        of_one_name(all, |first, sum| {
+            first.others += 1;
+            first.add(sum);
+        })
     }
 }
 

@@ -1,11 +1,11 @@
 //! How connections began and ended, by process and service, as the events show it.
 
-use std::{borrow::Cow, cmp::Reverse, collections::VecDeque};
+use std::{borrow::Cow, collections::VecDeque};
 
 use foldhash::fast::RandomState;
-use hashbrown::{HashMap, hash_map::Entry};
+use hashbrown::HashMap;
 
-use super::{Comparison, attempts::Attempts};
+use super::{Comparison, attempts::Attempts, common::of_one_name};
 use crate::close::{is_bad, is_unacknowledged};
 use tracer_event::{
     close::{Close, Initiator, Reason},
@@ -233,31 +233,19 @@ impl History {
         all.map(|((_, _, service), group)| (*service, group))
     }
 
-    /// The groups that are asked about. Processes of one name are one: the workers of a server, and
-    /// programs that run for one connection each.
+    /// The groups that are asked about. Who is named comes first: nobody for what only others of the
+    /// name have met.
     pub(super) fn wanted<'a>(comparison: &'a Comparison<'_>) -> Vec<(Service, Cow<'a, Group>)> {
         let groups = comparison.input.observed.history.groups.iter();
-        let mut groups: Vec<_> =
-            groups.filter(|(_, group)| comparison.wants_subject(&group.subject)).collect();
-        // The first is who is named: nobody for what only others of the name have met.
-        groups.sort_unstable_by_key(|((_, pid, _), group)| (Reverse(group.troubles()), *pid));
-        let mut known: HashMap<_, usize, RandomState> = HashMap::default();
-        let mut merged: Vec<(Service, Cow<'a, Group>)> = Vec::new();
-        for ((netns, _, service), group) in groups {
-            let name = group.process().map(|process| process.comm);
-            match known.entry((*netns, name, *service)) {
-                Entry::Vacant(place) => {
-                    place.insert(merged.len());
-                    merged.push((*service, Cow::Borrowed(group)));
-                }
-                Entry::Occupied(place) => {
-                    let first = merged[*place.get()].1.to_mut();
-                    first.others += 1;
-                    first.add(group);
-                }
-            }
-        }
-        merged
+        let groups = groups.filter(|(_, group)| comparison.wants_subject(&group.subject));
+        let groups = groups.map(|((netns, _, service), group)| {
+            ((*netns, *service), group.process(), group.troubles(), group)
+        });
+        let merged = of_one_name(groups, |first, group| {
+            first.others += 1;
+            first.add(group);
+        });
+        merged.into_iter().map(|((_, service), group)| (service, group)).collect()
     }
 }
 

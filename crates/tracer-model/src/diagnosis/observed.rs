@@ -1,12 +1,13 @@
 //! What happened between the two snapshots, as far as a diagnosis needs it.
 
-use std::{cmp::Reverse, hash::Hash};
+use std::{borrow::Cow, hash::Hash};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::{
     churn::Short,
+    common::of_one_name,
     comparison::{Comparison, Detector},
     ended::Ended,
     history::History,
@@ -129,27 +130,20 @@ impl Observed {
     }
 }
 
-/// A finding for each destination, and process that found no port. Processes of one name are one: the
-/// workers of a server, and programs that run for one connection each.
+/// A finding for each destination, and process that found no port.
 fn failures(comparison: &Comparison<'_>) -> Vec<Finding> {
     let failed = comparison.input.observed.failed.iter();
     let wanted = failed.filter(|(_, (subject, _))| comparison.wants_subject(subject));
-    let mut all: Vec<(u32, NoLocalPort)> =
-        wanted.map(|((netns, ..), (_, failure))| (*netns, *failure)).collect();
-    // The first of a name is who is named: the one with most of them.
-    let name = |failure: &NoLocalPort| failure.process.map(|process| process.comm);
-    let key =
-        |(netns, failure): &(u32, NoLocalPort)| (*netns, name(failure), failure.peer.to_string());
-    let pid = |failure: &NoLocalPort| failure.process.map(|process| process.pid);
-    all.sort_by_key(|one| (key(one), Reverse(one.1.count), pid(&one.1)));
-    let groups = all.chunk_by(|one, other| key(one) == key(other));
-    let finding = |group: &[(u32, NoLocalPort)]| {
-        let (netns, first) = group[0];
+    let all = wanted
+        .map(|((netns, _, peer), (_, none))| ((*netns, *peer), none.process, none.count, none));
+    let merged = of_one_name(all, |first, none| {
+        first.others += 1;
+        first.count += none.count;
+    });
+    let finding = |((netns, _), none): ((u32, Endpoint), Cow<'_, NoLocalPort>)| {
         let size = comparison.facts(netns).and_then(|facts| Some(facts.ports.as_ref()?.size()));
-        let (count, others) =
-            (group.iter().map(|(_, one)| one.count).sum(), group.len() as u64 - 1);
-        let problem = Problem::NoLocalPort(NoLocalPort { size, count, others, ..first });
+        let problem = Problem::NoLocalPort(NoLocalPort { size, ..*none });
         comparison.finding(Severity::Critical, netns, problem)
     };
-    groups.map(finding).collect()
+    merged.into_iter().map(finding).collect()
 }
