@@ -6,7 +6,7 @@ use super::{
     connection::Connection,
     listeners::waits,
     time_wait::{TIME_WAIT_SECONDS, Ticks},
-    timeouts,
+    timeouts::{self, RETRANSMIT, WINDOW_PROBE},
 };
 use tracer_event::{
     process::Owner,
@@ -112,10 +112,8 @@ pub fn silence(record: &Record, ticks: Ticks) -> Option<u64> {
 
 /// Nanoseconds since data was last sent or received, where the kernel says.
 pub fn idle(record: &Record, ticks: Ticks) -> Option<u64> {
-    let since = |last: u32| (record.jiffies as u32).wrapping_sub(last);
-    let moved = [record.last_sent, record.last_received].into_iter().filter(|last| *last != 0);
-    let elapsed = moved.map(since).filter(|elapsed| *elapsed <= u32::MAX / 2).min()?;
-    Some(ticks.nanoseconds(elapsed.into()))
+    let moved = [record.last_sent, record.last_received].into_iter();
+    moved.filter_map(|last| timeouts::since(record, last, ticks)).min()
 }
 
 fn timer(record: &Record, ticks: Ticks) -> Option<Timer> {
@@ -123,9 +121,9 @@ fn timer(record: &Record, ticks: Ticks) -> Option<Timer> {
         _ if record.timer_expires == 0 => return None,
         (kind::TIME_WAIT_SOCKET, _) => TimerKind::TimeWait,
         (kind::REQUEST_SOCKET, _) => TimerKind::SynAck,
-        // ICSK_TIME_RETRANS, ICSK_TIME_PROBE0, ICSK_TIME_LOSS_PROBE, ICSK_TIME_REO_TIMEOUT
-        (_, 1) => TimerKind::Retransmit,
-        (_, 3) => TimerKind::ZeroWindowProbe,
+        // ICSK_TIME_LOSS_PROBE, ICSK_TIME_REO_TIMEOUT
+        (_, RETRANSMIT) => TimerKind::Retransmit,
+        (_, WINDOW_PROBE) => TimerKind::ZeroWindowProbe,
         (_, 5 | 6) => TimerKind::LossProbe,
         _ if record.has(flag::SK_TIMER) => TimerKind::Keepalive,
         _ => return None,

@@ -25,8 +25,8 @@ const KEEPALIVE: (u64, u64) = (75, 9);
 const MOST: usize = 100;
 const MILLISECOND: u64 = 1_000_000;
 /// `ICSK_TIME_RETRANS` and `ICSK_TIME_PROBE0`
-const RETRANSMIT: u8 = 1;
-const WINDOW_PROBE: u8 = 3;
+pub(crate) const RETRANSMIT: u8 = 1;
+pub(crate) const WINDOW_PROBE: u8 = 3;
 
 /// What a time-out is computed from.
 #[derive(Clone, Copy, Debug)]

@@ -9,6 +9,7 @@ use super::{
     common::{each_once, most_first},
     comparison::{Comparison, Detector, Kin, Seen},
     ends::Ends,
+    peers::peers,
     queues,
     twins::{Twins, twins},
 };
@@ -19,7 +20,7 @@ use crate::{
     timeouts,
 };
 use tracer_event::{
-    endpoint::{Endpoint, Tuple},
+    endpoint::Tuple,
     finding::{
         Cause, Descriptors, Finding, Leak, Listener, Made, OtherSide, Problem, Program, Service,
         Severity,
@@ -269,7 +270,7 @@ fn finding(
         fds: fds(comparison, members, pid),
         sockets: members.len() as u64,
         service: key.service,
-        peers: peers(members, key.service),
+        peers: peers(members.iter().map(|member| member.seen), key.service),
         listener,
         oldest: oldest.map_or(0, |member| member.age),
         at_least: oldest.is_some_and(|member| member.at_least),
@@ -377,14 +378,6 @@ fn made(comparison: &Comparison<'_>, members: &[Member<'_>], stacks: &dyn Stacks
     }
     made.stacks.sort_by_key(|(_, sockets)| std::cmp::Reverse(*sockets));
     made
-}
-
-/// Clients of one address differ in their ports.
-fn peers(members: &[Member<'_>], service: Service) -> Vec<(Endpoint, u64)> {
-    let address_only = matches!(service, Service::Here(_)) && members.len() > 1;
-    let peers = members.iter().map(|member| member.socket.subject.tuple.peer);
-    let peers = peers.map(|peer| if address_only { peer.with_port(0) } else { peer });
-    most_first(peers, |peer| (peer.address(), peer.port))
 }
 
 fn states_of(members: &[Member<'_>], ends: &Ends<'_>) -> (BTreeMap<State, u64>, u64) {

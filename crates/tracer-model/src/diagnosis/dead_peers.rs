@@ -10,7 +10,7 @@ use super::{
     comparison::{Comparison, Detector, Seen},
     peers::{Closers, Key, payload, severity, silence},
 };
-use crate::timeouts::{self, GivesUp, Silence};
+use crate::timeouts::{self, GivesUp, RETRANSMIT, Silence, WINDOW_PROBE};
 use tracer_event::{
     finding::{DeadPeer, Finding, Idle, Problem, Service, Severity, Unanswered},
     state::State,
@@ -24,9 +24,6 @@ const RETRANSMISSIONS: u8 = 3;
 const WINDOW_PROBES: u8 = 3;
 /// The last one may be on its way.
 const KEEPALIVE_PROBES: u8 = 2;
-/// `ICSK_TIME_RETRANS` and `ICSK_TIME_PROBE0`
-const RETRANSMIT: u8 = 1;
-const WINDOW_PROBE: u8 = 3;
 /// What was heard within this time of the first retransmission may have come before it: the
 /// kernel's tick is 10 ms at most.
 const TICK: u64 = 20_000_000;

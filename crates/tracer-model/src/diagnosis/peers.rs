@@ -90,17 +90,20 @@ impl<'a> Closers<'a> {
             sockets: members.len() as u64,
             orphans: members.iter().filter(|seen| is_orphaned(seen.record)).count() as u64,
             service,
-            peers: peers(members, service),
+            peers: peers(members.iter().copied(), service),
             states,
         }
     }
 }
 
 /// Clients of one address differ in their ports.
-fn peers(members: &[&Seen<'_>], service: Service) -> Vec<(Endpoint, u64)> {
-    let here = matches!(service, Service::Here(_));
-    let peers = members.iter().map(|seen| seen.tuple().peer);
-    let peers = peers.map(|peer| if here { peer.with_port(0) } else { peer });
+pub(super) fn peers<'a>(
+    members: impl ExactSizeIterator<Item = &'a Seen<'a>>,
+    service: Service,
+) -> Vec<(Endpoint, u64)> {
+    let address_only = matches!(service, Service::Here(_)) && members.len() > 1;
+    let peers = members.map(|seen| seen.tuple().peer);
+    let peers = peers.map(|peer| if address_only { peer.with_port(0) } else { peer });
     most_first(peers, |peer| (peer.address(), peer.port))
 }
 

@@ -9,7 +9,7 @@ use super::{
     ends::Ends,
     peers::{Closers, Key, payload, severity, silence},
 };
-use crate::timeouts;
+use crate::timeouts::{self, WINDOW_PROBE};
 use tracer_event::{
     finding::{Finding, PeerNotReading, Problem, Severity},
     state::State,
@@ -24,8 +24,6 @@ const PAUSE: u64 = 3 * SECOND;
 const LONG: u64 = 10 * SECOND;
 /// So many do not pause together.
 const SEVERAL: u64 = 3;
-/// `ICSK_TIME_PROBE0`
-const WINDOW_PROBE: u8 = 3;
 /// From here on the peer is silent altogether.
 const UNANSWERED: u8 = 3;
 
