@@ -216,19 +216,30 @@ fn sighup_reads_the_configuration_again() {
         configure(&second, "port = 0\n");
         hangup();
         service.outlast_a_signal();
+        // Nor does one that no trace can be made of.
+        configure(&second, "buffer-size = \"3MiB\"\n");
+        hangup();
+        service.outlast_a_signal();
         // Nor does one that others can write.
         configure(&second, "");
         set_mode(&service.path("t.toml"), 0o666);
         hangup();
         service.outlast_a_signal();
         assert!(!second.exists());
+        // What shows only when it is opened has the trace begin anew as it was.
+        configure(&second, "syslog = \"unix:///nowhere/log\"\n");
+        hangup();
+        service.wait_for("READY=1");
+        assert_eq!(fs::read_to_string(&second).unwrap(), "");
         configure(&second, "");
         hangup();
         let told = service.wait_for("READY=1");
         assert!(!told.iter().any(|told| told.contains("STOPPING")), "{told:?}");
         let errors = end(daemon);
         assert!(errors.contains("t.toml:4: port: invalid value '0'"), "{errors}");
+        assert!(errors.contains("t.toml: --buffer-size 3.0 MiB"), "{errors}");
         assert!(errors.contains("others can write it (mode 0666)"), "{errors}");
+        assert!(errors.contains("nobody answers at unix:///nowhere/log"), "{errors}");
         for file in [first, second] {
             let kinds = kinds(&file);
             assert_eq!(kinds.first().map(String::as_str), Some("hello"), "{}", file.display());

@@ -231,11 +231,12 @@ fn what_the_log_leaves_out_is_kept() {
         flight.daemon.signal(Signal::USR1);
         let lines = flight.wait_for("signal");
         assert!(lines.iter().any(|line| line["tcp"]["to"] == "ESTABLISHED"), "{lines:?}");
-        assert!(!lines[0]["options"].to_string().contains("problems"), "{}", lines[0]);
+        assert!(lines[0]["partial"].is_null(), "{}", lines[0]);
         let output = flight.directory.path().join("out.json");
         flight.daemon.finish();
         let trace = fs::read_to_string(output).unwrap();
         assert!(!trace.contains("ESTABLISHED"), "{trace}");
+        assert!(trace.contains(r#""partial":"records""#), "{trace}");
     });
 }
 

@@ -86,6 +86,7 @@ impl Told {
             options: Vec::new(),
             host: None,
             file: None,
+            partial: None,
         };
         told.each(|format, out| format.header(&header, CLOCK, out));
         told

@@ -177,7 +177,8 @@ impl Player {
             Item::Header(header)
                 if self.began == Some(clock)
                     && header.file.is_some_and(|file| file.sequence > 1) => {}
-            Item::Header(header) => {
+            Item::Header(mut header) => {
+                header.partial = header.partial.or_else(|| self.replay.filter.partial());
                 self.began = Some(clock);
                 self.traces += 1;
                 self.pace.begin(clock.now);

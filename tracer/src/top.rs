@@ -1,7 +1,7 @@
 //! `tracer top`: a live trace on a full screen.
 //!
 //! [`feed::Feed`] is the sink: on the reading thread it counts, and a few times a second makes the
-//! `picture::UiSnapshot` that the screens are drawn from. [`screen`] has the other thread, which
+//! `ui_snapshot::UiSnapshot` that the screens are drawn from. [`screen`] has the other thread, which
 //! reads keys and draws: `app` is the state, `views` draws it, `keys` changes it; none of them
 //! knows the terminal or the time. [`messages`] keeps what other parts log meanwhile.
 

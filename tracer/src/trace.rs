@@ -1,7 +1,7 @@
 //! `tracer trace`: kernel → table → sink.
 //!
 //! One thread reads, models and formats, so that no record is copied between threads; another
-//! writes (`sink::output`), so that a slow terminal stops neither. The main thread waits for the
+//! writes (`tracer_output::output`), so that a slow terminal stops neither. The main thread waits for the
 //! reasons to end.
 
 pub(crate) mod capture;

@@ -34,7 +34,23 @@ pub struct Header {
     #[serde(default, with = "name::list")]
     #[schemars(with = "Vec<String>")]
     pub options: Vec<String>,
+    /// Why not all that happens to a connection is told, if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partial: Option<Partial>,
 }
+
+/// What leaves out a part of what happens to a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Partial {
+    /// The filter asks for states, ages, reasons or problems.
+    Filter,
+    /// `--records`, `--sample` or `--problems`.
+    Records,
+}
+
+/// What is not available in what a flight recorder has kept, which has no summary: the time before.
+pub const EARLIER_EVENTS: &str = "earlier events";
 
 impl Header {
     /// The header of one file of the trace.

@@ -16,7 +16,7 @@ mod tests;
 
 use std::str::FromStr;
 
-use tracer_event::{endpoint::Tuple, enricher::Enricher, update::Update};
+use tracer_event::{endpoint::Tuple, enricher::Enricher, header::Partial, update::Update};
 
 pub use expression::{Comparison, Condition, End, Expression, IpVersion, Network, Operator};
 pub use facts::{Facts, is_problem, kept};
@@ -81,6 +81,12 @@ impl Filter {
     /// All that is in the network namespace of this one.
     pub fn of_namespace(&self) -> Self {
         self.netns().map_or_else(Self::default, |netns| Condition::Netns(netns).into())
+    }
+
+    /// That it leaves out a part of what happens to a connection, if it does.
+    pub fn partial(&self) -> Option<Partial> {
+        let conditions = self.expression.conditions();
+        conditions.iter().any(|one| one.is_of_moment()).then_some(Partial::Filter)
     }
 
     /// The part that the kernel can decide.

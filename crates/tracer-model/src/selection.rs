@@ -1,15 +1,15 @@
 //! Which records are written: kinds of them, findings from a severity on, problems only, a sample of
 //! the connections. Metrics count all the same.
 //!
-//! A [`Filter`](crate::filter::Filter) says which sockets are of interest; this says how much is
+//! A [`Filter`] says which sockets are of interest; this says how much is
 //! to be known of each. A sample is drawn by addresses and ports, by which both hosts of a
 //! connection draw the same ones without asking each other.
 
 use std::{num::NonZeroU32, str::FromStr};
 
-use tracer_event::{finding::Severity, update::Update};
+use tracer_event::{finding::Severity, header::Partial, update::Update};
 
-use crate::filter::is_problem;
+use crate::filter::{Filter, is_problem};
 
 /// A kind of record that can be left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +99,12 @@ impl Selection {
     /// Whether a record is written.
     pub fn wants(&self, update: &Update<'_>) -> bool {
         self.wants_kind(update) && self.draws(update) && (!self.problems || is_problem(update))
+    }
+
+    /// What is left out of the life of a connection that `filter` wants.
+    pub fn partial(&self, filter: &Filter) -> Option<Partial> {
+        let chosen = (*self != Self::default()).then_some(Partial::Records);
+        filter.partial().or(chosen)
     }
 
     fn wants_kind(&self, update: &Update<'_>) -> bool {

@@ -109,7 +109,10 @@ impl LogFile {
         let written = lines.len() - rest;
         let whole = lines[..written].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
         if self.open.regular && whole < written {
-            self.open.torn = self.open.file.set_len(begun + whole as u64).is_err();
+            // What somebody else has written behind it is theirs.
+            let is_last = self.len() == begun + written as u64;
+            let is_whole = is_last && self.open.file.set_len(begun + whole as u64).is_ok();
+            self.open.torn = !is_whole;
         }
         Err(Unwritten { error, rest: lines.len() - whole })
     }

@@ -1,5 +1,7 @@
 //! A sentence and a severity for each event, for logs.
 
+use std::{collections::HashMap, ptr};
+
 use super::text::{
     Groups, arrow, closing, duration, holder, life, loss, meaning, not_available, of_reset,
     of_retransmit, sentence, who,
@@ -122,8 +124,10 @@ impl Messages {
             return lingers.iter().map(|linger| Some(alone(linger))).collect();
         };
         let flags = groups.update(lingers, None, who);
+        let flags: HashMap<_, _> =
+            flags.iter().map(|flag| (ptr::from_ref(flag.linger), flag)).collect();
         let of = |linger: &Linger| {
-            let flag = flags.iter().find(|flag| std::ptr::eq(flag.linger, linger))?;
+            let flag = flags.get(&ptr::from_ref(linger))?;
             Some(flagged(linger, flag.words(None, None)))
         };
         lingers.iter().map(of).collect()

@@ -3,7 +3,7 @@
 //!
 //! Both halves use this crate, so a field is written down once. It holds integers and byte arrays
 //! only: every bit pattern is valid, padding is explicit, sizes are asserted. What the numbers mean
-//! is decided in the user half (`tracer::model`).
+//! is decided in the user half (`tracer_model`).
 //!
 //! ```
 //! use tracer_wire::{Plain as _, Record, kind};

@@ -273,8 +273,8 @@ pub struct Program {
     pub names: [[u8; PATH_NAME]; PATH_DEPTH],
 }
 
-/// Counted on each CPU, apart for each [`kind`] of record and thereby for each program: the kernel
-/// never interrupts a program with itself, so that no increment is lost.
+/// Counted on each CPU, apart for each [`kind`] of record. The kernel never interrupts a program with
+/// itself; where two programs count one kind, an increment may be lost to the one that interrupts.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {

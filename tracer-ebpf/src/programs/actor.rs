@@ -1,7 +1,7 @@
 //! The task on this CPU.
 //!
 //! It is the one that acts on the socket in a few transitions only; the user half decides which
-//! (`tracer::model::owner`). For the others its name is not worth fetching.
+//! (`tracer_model::owner`). For the others its name is not worth fetching.
 
 use aya_ebpf::helpers::{
     bpf_get_current_comm, bpf_get_current_pid_tgid,

@@ -99,7 +99,7 @@ fn wake_up() -> u64 {
 #[inline(always)]
 pub(super) fn count(kind: u8, change: impl FnOnce(&mut Counters)) {
     if let Some(counters) = COUNTERS.get_ptr_mut(u32::from(kind)) {
-        // SAFETY: a valid pointer into this CPU's slot, which no other program changes.
+        // SAFETY: a valid pointer into this CPU's slot, which stays as long as the program runs.
         change(unsafe { &mut *counters });
     }
 }

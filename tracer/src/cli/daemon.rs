@@ -2,9 +2,12 @@
 
 use std::{
     ffi::OsString,
-    panic,
+    mem, panic,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
@@ -81,13 +84,15 @@ pub(super) fn run(whole: &Command) -> anyhow::Result<()> {
     if configured.arguments.check {
         return Ok(());
     }
+    let mut before = None;
     loop {
         // What is traced is loaded into the kernel: another configuration is another trace.
-        let next = Next::default();
+        let (next, began) = (Next::default(), AtomicBool::new(false));
         let options = configured.argv.iter().skip(1);
         let options = options.map(|word| word.to_string_lossy().into_owned()).collect();
         let trace = || {
             trace::run_with(&configured.arguments.trace, options, None, |setting| {
+                began.store(true, Ordering::Relaxed);
                 let following = next.clone();
                 let service = Service::new(move || following.lock().is_some());
                 reread_on_hangup(whole.clone(), &configured, next.clone(), setting);
@@ -97,13 +102,24 @@ pub(super) fn run(whole: &Command) -> anyhow::Result<()> {
             })
         };
         // In a thread of its own, which gives its privileges up: the next trace needs them again.
-        thread::scope(|scope| {
+        let result = thread::scope(|scope| {
             let thread = thread::Builder::new().name("tracer-main".into());
             let trace = thread.spawn_scoped(scope, trace).context("cannot start a thread")?;
             trace.join().unwrap_or_else(|panic| panic::resume_unwind(panic))
-        })?;
-        let Some(changed) = next.lock().take() else { return Ok(()) };
-        configured = changed;
+        });
+        configured = match (result, before.take()) {
+            // A port that is taken shows only when it is opened.
+            (Err(error), Some(former)) if !began.into_inner() => {
+                tracing::error!("the configuration before stays in force: {error:#}");
+                former
+            }
+            (result, _) => {
+                result?;
+                let Some(changed) = next.lock().take() else { return Ok(()) };
+                before = Some(mem::replace(&mut configured, changed));
+                continue;
+            }
+        };
     }
 }
 
@@ -157,6 +173,7 @@ impl Configured {
                 "tracer daemon has no destination: add --output, --journald, --syslog, --otlp, \
                  --prometheus or --recorder, or name a file that has one (--config)"
             );
+            arguments.trace.check()?;
             return Ok(Self { arguments, given, argv });
         };
         let options = DaemonArguments::augment_args(Command::new(NAME));
@@ -165,7 +182,7 @@ impl Configured {
         let place = argv.iter().position(|word| word == NAME).map_or(argv.len(), |at| at + 1);
         argv.splice(place..place, read.into_iter().map(OsString::from));
         let (arguments, _) = parse(whole, &argv)?;
-        arguments.trace.filter()?;
+        arguments.trace.check().with_context(|| path.display().to_string())?;
         ensure!(
             arguments.has_destination(),
             "{} names no destination: set output, journald, syslog, otlp, prometheus or recorder",

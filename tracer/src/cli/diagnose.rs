@@ -148,7 +148,7 @@ async fn observed(
     degraded.extend(missing.filter(|one| feature::PROCESSES.is_in(one)));
     privileges::keep_only(privileges::RUN);
     degraded.extend(confine::seal());
-    let header = header(tracer.mode, degraded, options());
+    let header = header(tracer.mode, degraded, options(), None);
     let observation = Observation::new(tracer, filter, host).context("cannot set up the reader")?;
     Ok((header, observe(observation, arguments.time, signals).await?))
 }

@@ -116,8 +116,14 @@ const FAILED: u8 = 125;
 
 /// Whether a command line asks for a command to be run: then what is wrong with it is [`FAILED`].
 pub(super) fn is_asked_for() -> bool {
-    let mut words = std::env::args_os().skip(1);
-    words.any(|word| word == "exec" || word == "--")
+    is_exec(&super::command::bare(), std::env::args_os().skip(1))
+}
+
+/// `exec` as the command; or no command, and `--`.
+fn is_exec(whole: &clap::Command, mut words: impl Iterator<Item = OsString>) -> bool {
+    let is_command = |word: &OsString| whole.find_subcommand(word).is_some();
+    let first = words.find(|word| word == "--" || is_command(word));
+    first.is_some_and(|word| word == "exec" || word == "--")
 }
 
 /// Says what went wrong; the status.
@@ -292,4 +298,23 @@ fn status(words: &[OsString], outcome: &Outcome) -> ExitCode {
         }
     }
     ExitCode::from(outcome.ending.code())
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::command(&["exec", "--bogus"], true)]
+    #[case::after_a_switch(&["-v", "exec", "curl"], true)]
+    #[case::of_the_default_command(&["--port", "80", "--", "curl"], true)]
+    #[case::value(&["sockets", "--comm", "exec"], false)]
+    #[case::file(&["replay", "exec"], false)]
+    #[case::other_command(&["replay", "--speed", "3", "--", "x.json"], false)]
+    fn what_runs_a_command_is_known_by_its_first_words(#[case] words: &[&str], #[case] is: bool) {
+        let words = words.iter().map(OsString::from);
+        assert_eq!(is_exec(&crate::cli::command::bare(), words), is);
+    }
 }

@@ -2,12 +2,17 @@
 
 use tracer_event::{
     escape::escape,
-    header::{Degraded, Header, Host, Mode},
+    header::{Degraded, Header, Host, Mode, Partial},
 };
 use tracer_kernel::preflight;
 
 /// The header of a trace of this host.
-pub(super) fn header(mode: Mode, degraded: Vec<Degraded>, options: Vec<String>) -> Header {
+pub(super) fn header(
+    mode: Mode,
+    degraded: Vec<Degraded>,
+    options: Vec<String>,
+    partial: Option<Partial>,
+) -> Header {
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
     let boot_id = boot_id.map(|id| id.trim_end().to_owned());
     Header {
@@ -18,6 +23,7 @@ pub(super) fn header(mode: Mode, degraded: Vec<Degraded>, options: Vec<String>) 
         options,
         host: Some(Host { name: host_name(), boot_id }),
         file: None,
+        partial,
     }
 }
 

@@ -171,7 +171,8 @@ impl Live {
         let setting = Setting::default();
         let (sinks, unconfined) = self.confine(|| sinks(&setting))?;
         tracer.degraded.extend(unconfined);
-        let header = header(tracer.mode, tracer.degraded.clone(), self.options);
+        let partial = self.selection.partial(&self.filter);
+        let header = header(tracer.mode, tracer.degraded.clone(), self.options, partial);
         let running = Trace {
             tracer,
             filter: self.filter,

@@ -109,7 +109,11 @@ const SECTIONS: &[(&str, Entries)] = &[
         "EXIT STATUS",
         &[
             ("0", "Success; of diagnose: nothing as bad as --fail-on asks for."),
-            ("1", "Problems that diagnose has found, or an assertion of exec that does not hold."),
+            (
+                "1",
+                "Problems that diagnose has found, an assertion of exec that does not hold, or a \
+                 regression that diff has found (--fail-on).",
+            ),
             ("2", "An error: one line on standard error says what and what to do."),
             ("other", "Of exec: the status of the command; 125 to 127 as of env(1)."),
         ],

@@ -4,7 +4,7 @@ use std::{
     fs::{File, OpenOptions},
     os::unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _},
     path::{Path, PathBuf},
-    sync::mpsc,
+    sync::{Arc, mpsc},
     time::Duration,
 };
 
@@ -65,10 +65,11 @@ pub(super) fn run(arguments: &RecordArguments) -> anyhow::Result<()> {
     let mut live = Live::new(filter, arguments.linger, arguments.duration);
     live.request.stacks = arguments.stacks.stacks;
     let (sender, ending) = mpsc::channel();
-    live.run(|_| {
+    live.run(|setting| {
         let name = escape(output.as_os_str().as_bytes()).into_owned();
-        let recording =
-            Recording::start(file, name, *compress).context("cannot start the writing thread")?;
+        let closed = Arc::clone(&setting.closed);
+        let recording = Recording::start(file, name, *compress, move || closed.notify_one())
+            .context("cannot start the writing thread")?;
         // Who waits for it is there until the end.
         let _ = sender.send(recording.ending());
         Ok(vec![Box::new(recording)])

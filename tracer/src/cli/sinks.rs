@@ -99,13 +99,15 @@ struct Destinations {
 }
 
 impl<'a> Outputs<'a> {
-    /// Whether the options fit together.
+    /// Whether the options fit together, and the files with settings say what they ought to.
     ///
     /// # Errors
     ///
     /// One line that says what is wrong or missing.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         self.shown.check()?;
+        self.destinations.rotation()?;
+        self.telemetry.settings()?;
         if self.shown.format == TraceFormat::Parquet {
             ensure!(
                 cfg!(feature = "parquet"),

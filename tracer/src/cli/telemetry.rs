@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use clap::Args;
 
 use super::trusted;
@@ -42,12 +42,18 @@ pub(super) struct TelemetryArguments {
     otlp_queue: Limit,
 }
 
+/// Who may read the metrics, and where telemetry goes to.
+pub(super) struct TelemetrySettings {
+    web: Web,
+    #[cfg(feature = "otlp")]
+    otlp: Option<(Settings, Limit)>,
+}
+
 /// Telemetry whose settings are right and whose port is taken; nobody answers there yet.
 pub(super) struct Telemetry {
     shared: Shared,
-    listener: Option<(TcpListener, Web)>,
-    #[cfg(feature = "otlp")]
-    otlp: Option<(Settings, Limit)>,
+    listener: Option<TcpListener>,
+    settings: TelemetrySettings,
 }
 
 impl TelemetryArguments {
@@ -60,13 +66,12 @@ impl TelemetryArguments {
         otlp || self.prometheus.is_some()
     }
 
-    /// Looks at the settings and opens the endpoint, so that a mistake costs nothing.
+    /// Looks at the settings.
     ///
     /// # Errors
     ///
-    /// For a setting that cannot be used, and where the endpoint cannot be had.
-    pub(super) fn open(&self) -> anyhow::Result<Telemetry> {
-        let shared = Shared::default();
+    /// For one that cannot be used.
+    pub(super) fn settings(&self) -> anyhow::Result<TelemetrySettings> {
         #[cfg(feature = "otlp")]
         let otlp = match &self.otlp {
             Some(endpoint) => {
@@ -78,14 +83,22 @@ impl TelemetryArguments {
             }
             None => None,
         };
-        let web = self.web_config.as_deref().map(web).transpose()?.unwrap_or_default();
-        let listener = self.prometheus.map(listen_at).transpose()?;
-        Ok(Telemetry {
-            listener: listener.map(|listener| (listener, web)),
-            shared,
+        Ok(TelemetrySettings {
+            web: self.web_config.as_deref().map(web).transpose()?.unwrap_or_default(),
             #[cfg(feature = "otlp")]
             otlp,
         })
+    }
+
+    /// Looks at the settings and opens the endpoint, so that a mistake costs nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::settings`], and where the endpoint cannot be had.
+    pub(super) fn open(&self) -> anyhow::Result<Telemetry> {
+        let settings = self.settings()?;
+        let listener = self.prometheus.map(listen_at).transpose()?;
+        Ok(Telemetry { shared: Shared::default(), listener, settings })
     }
 }
 
@@ -94,8 +107,9 @@ fn web(path: &Path) -> anyhow::Result<Web> {
     let shown = || format!("--web-config {}", path.display());
     let mut text = String::new();
     let file = trusted::open(path).with_context(|| format!("{}: cannot be read", shown()))?;
-    let read = file.take(LONGEST_WEB).read_to_string(&mut text);
-    read.with_context(|| format!("{}: cannot be read", shown()))?;
+    let read = file.take(LONGEST_WEB + 1).read_to_string(&mut text);
+    let length = read.with_context(|| format!("{}: cannot be read", shown()))?;
+    ensure!(length as u64 <= LONGEST_WEB, "{}: longer than {} MiB", shown(), LONGEST_WEB >> 20);
     let directory = path.parent().unwrap_or(Path::new(""));
     Web::parse(&text, directory).map_err(|reason| anyhow!("{}: {reason}", shown()))
 }
@@ -121,18 +135,19 @@ impl Telemetry {
     pub(super) fn sinks(self) -> anyhow::Result<Vec<Box<dyn Sink>>> {
         let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
         #[cfg(feature = "otlp")]
-        let asked = self.otlp.is_some();
+        let asked = self.settings.otlp.is_some();
         #[cfg(not(feature = "otlp"))]
         let asked = false;
         if asked || self.listener.is_some() {
-            let start = |(listener, web)| Endpoint::start(listener, self.shared.clone(), web);
+            let web = self.settings.web;
+            let start = |listener| Endpoint::start(listener, self.shared.clone(), web);
             let endpoint = self.listener.map(start).transpose();
             let endpoint = endpoint.context("--prometheus: cannot start a thread")?;
             let end = || endpoint.into_iter().for_each(Endpoint::finish);
             sinks.push(Box::new(Measuring::new(self.shared.clone(), end)));
         }
         #[cfg(feature = "otlp")]
-        if let Some((settings, limit)) = self.otlp {
+        if let Some((settings, limit)) = self.settings.otlp {
             let resource = Resource::new(&identity(), variable);
             let otlp = Otlp::start(settings, limit, &resource, self.shared)
                 .context("--otlp: cannot start the sending thread")?;

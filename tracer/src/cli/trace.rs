@@ -116,12 +116,11 @@ pub(super) fn run_with(
     scope: Option<Scope>,
     others: impl FnOnce(&Setting) -> anyhow::Result<Vec<Box<dyn Sink>>> + Send,
 ) -> anyhow::Result<()> {
-    let TraceArguments { shown, destinations, telemetry, .. } = arguments;
     if arguments.explain()? {
         return Ok(());
     }
     let occasion = if scope.is_some() { Occasion::Command } else { Occasion::Host };
-    let outputs = Outputs { shown, destinations, telemetry, occasion };
+    let outputs = arguments.outputs(occasion);
     outputs.check()?;
     // Those of a command and of a flight recorder are further sinks.
     if scope.is_none() && arguments.writable.is_none() {
@@ -181,6 +180,21 @@ impl TraceArguments {
     /// The first mistake in the filter, and where standard output fails.
     pub(super) fn explain(&self) -> anyhow::Result<bool> {
         self.filter.explain(&self.words, filter::all)
+    }
+
+    /// Whether a trace can be asked for like this, as far as that shows before it begins.
+    ///
+    /// # Errors
+    ///
+    /// The first mistake.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        self.live(Vec::new())?;
+        self.outputs(Occasion::Host).check()
+    }
+
+    fn outputs(&self, occasion: Occasion) -> Outputs<'_> {
+        let Self { shown, destinations, telemetry, .. } = self;
+        Outputs { shown, destinations, telemetry, occasion }
     }
 
     /// The trace asked for.

@@ -7,11 +7,11 @@ use crate::replay::{
     enricher::Recorded,
     source::{Error, Source},
 };
-use tracer_event::{header::Header, wall_clock::WallClock};
+use tracer_event::{
+    header::{EARLIER_EVENTS, Header},
+    wall_clock::WallClock,
+};
 use tracer_model::pair::Recording;
-
-/// Options with which a recording does not hold all that happens to a connection.
-const PARTIAL: [&str; 5] = ["--problems", "--state", "--records", "--sample", "state"];
 
 /// Reads a recording.
 ///
@@ -27,15 +27,21 @@ pub(crate) fn recording(source: &mut Source) -> Result<Recording, Error> {
     let enricher = Arc::<Recorded>::default();
     let mut decoder = Decoder::new(Arc::clone(&enricher));
     let mut recording = Recording::new();
+    // Without its end, nobody knows what is missing.
+    let mut ended = false;
     while let Some(item) = source.next(&mut decoder)? {
         let clock = decoder.clock();
         match item {
-            Item::Header(header) => begin(&mut recording, header, clock),
+            Item::Header(header) => {
+                ended = header.degraded.iter().any(|one| one.feature == EARLIER_EVENTS);
+                begin(&mut recording, header, clock);
+            }
             Item::Update(update) => {
                 let time = clock.wall(update.time());
                 recording.add(time, &update);
             }
             Item::Summary(summary) => {
+                ended = true;
                 recording.complete &= summary.complete;
                 recording.until = recording.until.max(clock.wall(clock.now));
             }
@@ -43,19 +49,53 @@ pub(crate) fn recording(source: &mut Source) -> Result<Recording, Error> {
         }
         enricher.forget();
     }
+    recording.complete &= ended && source.take_cut().is_empty();
     Ok(recording)
 }
 
 fn begin(recording: &mut Recording, header: Header, clock: WallClock) {
     let now = clock.wall(clock.now);
-    recording.whole &= !header.options.iter().any(|option| {
-        let name = option.split_once('=').map_or(option.as_str(), |(name, _)| name);
-        PARTIAL.contains(&name)
-    });
+    recording.whole &= header.partial.is_none();
     recording.until = recording.until.max(now);
     // The first of several files is the beginning.
     if recording.host.is_none() {
         recording.host = header.host;
         (recording.booted, recording.since) = (clock.lead, now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    const HELLO: &str = r#"{"kind":"hello","time":"2026-01-31T12:00:00Z","schema":"2.0","version":"1","kernel":"6","mode":"btf","monotonic_ns":1,"degraded":[],"options":[]}"#;
+    const SUMMARY: &str = r#"{"kind":"summary","time":"2026-01-31T12:00:01Z","transitions":{"tracepoint":0,"snapshot":0,"timer":0,"inferred":0},"established":0,"ended":0,"lingered":0,"records":{"transition":0,"retransmit":0,"reset":0,"connection":0,"linger":0,"loss":0,"finding":0},"lost":{"ring_buffer":0,"recursion":0,"decode":0,"unseen":0,"table":0,"output":0},"reader_lag_ns":0,"complete":true}"#;
+
+    fn of(lines: &[&str]) -> Recording {
+        let bytes = lines.join("\n") + "\n";
+        recording(&mut Source::of_bytes("a", bytes.as_bytes()).unwrap()).unwrap()
+    }
+
+    #[rstest]
+    #[case::whole(HELLO, true)]
+    #[case::problems(&HELLO.replace("\"options\"", "\"partial\":\"records\",\"options\""), false)]
+    fn what_is_chosen_among_is_not_whole(#[case] hello: &str, #[case] whole: bool) {
+        assert_eq!(of(&[hello, SUMMARY]).whole, whole);
+    }
+
+    /// What a flight recorder keeps has no summary.
+    #[test]
+    fn what_breaks_off_is_not_complete() {
+        let kept = HELLO.replace(
+            "[],\"options\"",
+            "[{\"feature\":\"earlier events\",\"lost\":\"\",\"reason\":\"\",\"remedy\":\"\"}],\"options\"",
+        );
+        assert!(of(&[HELLO, SUMMARY]).complete);
+        assert!(of(&[&kept]).complete);
+        assert!(!of(&[HELLO]).complete);
+        assert!(!of(&[HELLO, SUMMARY, HELLO]).complete);
+        assert!(!of(&[HELLO, "{\"kind\":\"tra", HELLO, SUMMARY]).complete);
     }
 }

@@ -33,6 +33,7 @@ const KEPT: &[&str] = &[
     "mode",
     "opened",
     "origin",
+    "partial",
     "reason",
     "remedy",
     "reset_reason",
@@ -90,6 +91,11 @@ impl Anonymizer {
             }
             // Of the command line.
             Value::Array(items) if field == "options" => items.clear(),
+            // Its texts are the tracer's, but for the reason, which may name anything.
+            Value::Array(items) if field == "degraded" => {
+                let reasons = items.iter_mut().filter_map(|item| item.get_mut("reason"));
+                reasons.for_each(|reason| *reason = "left out by --anonymize".into());
+            }
             Value::Array(items) => items.iter_mut().for_each(|item| self.value(field, item)),
             Value::String(text) if !KEPT.contains(&field) => *text = self.text(field, text),
             _ => {}
@@ -178,6 +184,13 @@ mod tests {
         let value: Value = serde_json::from_str(&one.line(line).unwrap()).unwrap();
         let path = value["path"].as_str().unwrap();
         assert!(path.ends_with(value["name"].as_str().unwrap()), "{value}");
+    }
+
+    #[test]
+    fn what_is_not_available_keeps_no_name() {
+        let line = r#"{"degraded":[{"feature":"groups","reason":"/sys/fs/cgroup/alice"}]}"#;
+        let line = Anonymizer::new(b"key").line(line).unwrap();
+        assert!(line.contains("groups") && !line.contains("alice"), "{line}");
     }
 
     /// Each text that is not one of a few words, or a time.

@@ -195,7 +195,10 @@ impl Source {
                 return Ok(Some(item));
             }
             (_, Some(torn)) => return Err(torn),
-            (Err(unread), None) if !ends => cut.push(wrong(unread.reason).place()),
+            // What is no recording at all is not the end of one.
+            (Err(unread), None) if !ends && (unread.is_half || open.number > 1) => {
+                cut.push(wrong(unread.reason).place());
+            }
             (Err(Unread { reason, is_half: true }), None) => *torn = Some(wrong(reason)),
             (Err(unread), None) => return Err(wrong(unread.reason)),
         }

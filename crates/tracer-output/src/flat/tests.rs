@@ -66,6 +66,7 @@ fn csv_quotes_what_needs_it_and_has_a_cell_for_each_column() {
         options: Vec::new(),
         host: None,
         file: None,
+        partial: None,
     };
     csv.header(&header, WallClock { lead: 0, now: 0 }, &mut out);
     csv::cells(&row(LINE), &mut out);

@@ -61,8 +61,9 @@ fn percentiles(name: &str, times: &Histogram<u64>) -> Vec<String> {
 fn edges(least: u64, most: u64) -> Vec<u64> {
     let all: Vec<u64> =
         (0..12).flat_map(|power| [1, 2, 5].map(|factor| factor * 10_u64.pow(power))).collect();
-    let first = all.partition_point(|edge| *edge <= least).saturating_sub(1);
-    let last = all.partition_point(|edge| *edge <= most).min(all.len() - 1);
+    let (last_but_one, last) = (all.len() - 2, all.len() - 1);
+    let first = all.partition_point(|edge| *edge <= least).saturating_sub(1).min(last_but_one);
+    let last = all.partition_point(|edge| *edge <= most).clamp(first + 1, last);
     all[first..=last].to_vec()
 }
 
@@ -87,6 +88,7 @@ mod tests {
     #[rstest]
     #[case(60, 60, &[50, 100])]
     #[case(100, 100, &[100, 200])]
+    #[case::longer_than_any(600_000_000_000, 600_000_000_000, &[200_000_000_000, 500_000_000_000])]
     #[case(30, 1_000, &[20, 50, 100, 200, 500, 1_000, 2_000])]
     fn classes_hold_all_and_begin_where_there_is_something(
         #[case] least: u64,

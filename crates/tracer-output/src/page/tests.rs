@@ -68,6 +68,7 @@ fn header() -> Header {
         options: vec!["report".into()],
         host: None,
         file: None,
+        partial: None,
     }
 }
 

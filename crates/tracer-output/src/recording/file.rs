@@ -2,7 +2,11 @@
 
 use std::{
     fs::File,
-    io::{self, Seek as _, SeekFrom},
+    io::{self, ErrorKind, Seek as _, SeekFrom},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -30,23 +34,41 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Recording {
     batches: Batches,
     outlet: Outlet<Batch>,
+    /// Nobody reads any more.
+    closed: Arc<AtomicBool>,
 }
 
 impl Recording {
-    /// Starts the thread that writes to `file`, which is `name`, and compresses if asked to.
+    /// Starts the thread that writes to `file`, which is `name`, and compresses if asked to; it calls
+    /// `on_close` when that is a pipe and nobody reads it any more.
     ///
     /// # Errors
     ///
     /// Where no thread can be had.
-    pub fn start(file: File, name: String, compress: bool) -> io::Result<Self> {
-        let writer = Writer { file, name, compress, end: None, failed: None };
+    pub fn start(
+        file: File,
+        name: String,
+        compress: bool,
+        on_close: impl Fn() + Send + 'static,
+    ) -> io::Result<Self> {
+        let closed = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&closed);
+        let on_close = Box::new(move || {
+            flag.store(true, Ordering::Relaxed);
+            on_close();
+        });
+        let writer =
+            Writer { file, name, compress, on_close, end: None, torn: false, failed: None };
         let outlet = Outlet::start("tracer-record", Limit::Bytes(LIMIT), writer)?;
-        Ok(Self { batches: Batches::default(), outlet })
+        Ok(Self { batches: Batches::default(), outlet, closed })
     }
 
-    /// Says afterwards why the end of the trace is not in the file, if it is not.
+    /// Says afterwards why the end of the trace is not in the file, if it is not. A reader that has
+    /// closed it does not want it.
     pub fn ending(&self) -> impl Fn() -> Option<&'static str> + Send + use<> {
-        self.outlet.ending("the disk is too slow")
+        let closed = Arc::clone(&self.closed);
+        let missing = self.outlet.ending("the disk is too slow");
+        move || if closed.load(Ordering::Relaxed) { None } else { missing() }
     }
 
     fn push(&mut self) {
@@ -78,6 +100,10 @@ impl Sink for Recording {
         Undelivered::new(LossPlace::Output, self.outlet.take_lost())
     }
 
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
     fn backlog(&self) -> f64 {
         self.outlet.fill()
     }
@@ -88,7 +114,7 @@ impl Sink for Recording {
     }
 
     fn finish(self: Box<Self>, summary: &Summary, context: Context<'_>) {
-        let Self { mut batches, outlet } = *self;
+        let Self { mut batches, outlet, .. } = *self;
         let clock = context.clock;
         batches.line(clock.now, |json, packer| json.tell_summary(summary, clock, packer));
         outlet.finish(batches.take().into_iter().collect(), PATIENCE, None);
@@ -99,19 +125,23 @@ struct Writer {
     file: File,
     name: String,
     compress: bool,
+    on_close: Box<dyn Fn() + Send>,
     /// Where the last whole block ends; `None` before the first.
     end: Option<u64>,
+    /// The last block is there in part: of a pipe nothing can be taken back.
+    torn: bool,
     /// Why the last block is not in the file.
-    failed: Option<io::ErrorKind>,
+    failed: Option<ErrorKind>,
 }
 
 impl Writer {
     /// Writes it all, or nothing.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let end = self.end.unwrap_or(0);
-        if let Err(Unwritten { error, .. }) = write(&mut self.file, bytes) {
-            // Of a pipe nothing can be taken back.
-            let _ = self.file.set_len(end).and_then(|()| self.file.seek(SeekFrom::Start(end)));
+        if let Err(Unwritten { error, rest }) = write(&mut self.file, bytes) {
+            let taken_back =
+                self.file.set_len(end).and_then(|()| self.file.seek(SeekFrom::Start(end)));
+            self.torn |= taken_back.is_err() && rest < bytes.len();
             return Err(error);
         }
         self.end = Some(end + bytes.len() as u64);
@@ -119,6 +149,10 @@ impl Writer {
     }
 
     fn store(&mut self, batch: &Batch) -> io::Result<()> {
+        if self.torn {
+            // Behind a part of a block nobody could read another one.
+            return Err(ErrorKind::WriteZero.into());
+        }
         if self.end.is_none() {
             self.write(&MAGIC)?;
         }
@@ -135,6 +169,11 @@ impl Worker<Batch> for Writer {
     fn deliver(&mut self, batch: &mut Batch) -> io::Result<()> {
         let stored = self.store(batch);
         self.failed = stored.as_ref().err().map(io::Error::kind);
+        if self.failed == Some(ErrorKind::BrokenPipe) {
+            (self.on_close)();
+            self.failed = None;
+            return Ok(());
+        }
         stored
     }
 

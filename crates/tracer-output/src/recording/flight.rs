@@ -17,7 +17,7 @@ use crate::{
 };
 use tracer_event::{
     enricher::Context,
-    header::Header,
+    header::{Header, Partial},
     summary::Summary,
     update::{LossPlace, Update},
     wall_clock::WallClock,
@@ -28,7 +28,7 @@ use tracer_model::diagnosis::HostSnapshot;
 const LIMIT: usize = 64 << 20;
 /// How long the end of the trace waits.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// Between two files that nobody has asked for by a signal.
+/// Between two files that nobody has asked for by a signal, and after one that could not be written.
 const APART: Duration = Duration::from_secs(60);
 /// What has happened by then is in the file: longer than a block is held back.
 const SETTLED: Duration = Duration::from_millis(1500);
@@ -98,25 +98,11 @@ fn push(queue: &Queue<Item>, item: Item) {
     let _ = queue.push(vec![(item, Size::default())]);
 }
 
-/// The options but those that choose records, which are kept all the same.
-fn unselected(options: &[String]) -> Vec<String> {
-    let mut rest = options.iter();
-    let mut kept = Vec::new();
-    while let Some(option) = rest.next() {
-        match option.as_str() {
-            "--problems" => {}
-            // Its value is the next word.
-            "--records" | "--sample" => drop(rest.next()),
-            one if one.starts_with("--records=") || one.starts_with("--sample=") => {}
-            _ => kept.push(option.clone()),
-        }
-    }
-    kept
-}
-
 impl Sink for FlightRecorder {
     fn header(&mut self, header: &Header, clock: WallClock) {
-        let header = Header { options: unselected(&header.options), ..header.clone() };
+        // Whichever records are chosen, all are kept.
+        let partial = header.partial.filter(|partial| *partial == Partial::Filter);
+        let header = Header { partial, ..header.clone() };
         push(&self.outlet, Item::Begin(Box::new((header, clock))));
     }
 
@@ -194,6 +180,7 @@ impl Work {
         });
     }
 
+    /// Where it fails, what has been kept is still there, and it is tried again later.
     fn write_if_due(&mut self) -> io::Result<()> {
         let Some((request, _)) = self.wanted.take_if(|(_, due)| Instant::now() >= *due) else {
             return Ok(());
@@ -201,9 +188,16 @@ impl Work {
         if !request.asked {
             self.written = Some(Instant::now());
         }
-        let path = self.kept.write(&request.reason)?;
-        tracing::info!("wrote the last minutes to {} ({})", path.display(), request.reason);
-        self.kept.remove_oldest()
+        match self.kept.write(&request.reason) {
+            Ok(path) => {
+                tracing::info!("wrote the last minutes to {} ({})", path.display(), request.reason);
+                self.kept.remove_oldest()
+            }
+            Err(error) => {
+                self.wanted = Some((request, Instant::now() + APART));
+                Err(error)
+            }
+        }
     }
 }
 
@@ -221,7 +215,11 @@ impl Worker<Item> for Work {
             Item::Batch(batch) => self.kept.push(batch)?,
             Item::Write(request) => self.want(request.clone()),
         }
-        self.write_if_due()
+        // What has been taken is not lost by that.
+        if let Err(error) = self.write_if_due() {
+            tracing::error!("cannot write to {}: {error} (tried again)", self.name());
+        }
+        Ok(())
     }
 
     fn turn(&self) -> Option<Duration> {
@@ -239,16 +237,5 @@ impl Worker<Item> for Work {
             *due = Instant::now();
         }
         self.write_if_due()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn options_that_choose_records_are_not_those_of_a_flight_recording() {
-        let options = ["--records", "connection", "--problems", "--sample=4", "--port=80"];
-        assert_eq!(unselected(&options.map(str::to_owned)), ["--port=80"]);
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     packed::{MAGIC, Stored},
 };
 use tracer_event::{
-    header::{Degraded, Header},
+    header::{Degraded, EARLIER_EVENTS, Header},
     wall_clock::WallClock,
 };
 
@@ -100,7 +100,7 @@ impl Kept {
     /// Says that what came before is missing, and why it was written.
     fn header_of(&self, header: &Header, reason: &str) -> Header {
         let missing = Degraded {
-            feature: "earlier events".into(),
+            feature: EARLIER_EVENTS.into(),
             lost: "what happened before the first event".into(),
             reason: format!(
                 "a flight recorder keeps the last {}, written at: {reason}",
@@ -125,7 +125,11 @@ impl Kept {
         names.sort_unstable();
         let many = names.len().saturating_sub(self.settings.files);
         let mut oldest = names.iter().take(many);
-        oldest.try_for_each(|name| fs::remove_file(self.settings.directory.join(name)))
+        oldest.try_for_each(|name| match fs::remove_file(self.settings.directory.join(name)) {
+            // Somebody else has made room.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        })
     }
 }
 

@@ -11,7 +11,7 @@ use crate::Sink as _;
 #[case::taken("/dev/null", None)]
 fn an_end_that_is_not_in_the_file_is_told(#[case] path: &str, #[case] told: Option<&str>) {
     let file = File::options().write(true).open(path).unwrap();
-    let recording = Recording::start(file, path.into(), false).unwrap();
+    let recording = Recording::start(file, path.into(), false, || ()).unwrap();
     let ending = recording.ending();
     Box::new(recording).finish(&Summary::default(), WallClock::default().into());
     assert_eq!(ending(), told);

@@ -96,6 +96,7 @@ impl Groups {
         }
         let (mut over, mut touched): (Vec<Flag<'a>>, Vec<(Key, Vec<&'a Linger>)>) =
             Default::default();
+        let mut places: HashMap<Key, usize, RandomState> = HashMap::default();
         for linger in lingers {
             if linger.status == LingerStatus::Cleared {
                 over.extend(self.clear(linger, who));
@@ -103,7 +104,8 @@ impl Groups {
             }
             let key = key(linger, who(linger));
             self.add(linger, &key);
-            match touched.iter_mut().find(|(known, _)| *known == key) {
+            let place = *places.entry(key.clone()).or_insert(touched.len());
+            match touched.get_mut(place) {
                 Some((_, members)) => members.push(linger),
                 None => touched.push((key, vec![linger])),
             }

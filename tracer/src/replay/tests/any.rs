@@ -20,7 +20,7 @@ use tracer_event::{
     endpoint::{Endpoint, Tuple},
     enricher::Enricher,
     escape::escape,
-    header::{Degraded, Header, Host, Mode, OfFile},
+    header::{Degraded, Header, Host, Mode, OfFile, Partial},
     icmp::{Errno, Icmp, Origin},
     linger::{CloseWaitCause, LingerCause},
     process::{Evidence, Owner, Parent, Process},
@@ -48,6 +48,7 @@ pub(super) fn header() -> Header {
         options: vec!["--comm".into(), r"a\x1b\\b".into()],
         host: Some(Host { name: r"web\x1b-1".into(), boot_id: Some("0d3c".into()) }),
         file: Some(OfFile { sequence: 3, opened: super::CLOCK.at(7) }),
+        partial: Some(Partial::Filter),
     }
 }
 

@@ -62,8 +62,8 @@ impl Answers {
         accept: Option<&str>,
     ) -> Response<Full<Bytes>> {
         if method != Method::GET && method != Method::HEAD {
-            let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "GET only\n");
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+            let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD only\n");
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
         }
         match path {

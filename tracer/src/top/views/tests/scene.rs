@@ -113,6 +113,7 @@ fn header() -> Header {
         options: vec!["top".into()],
         host: None,
         file: None,
+        partial: None,
     }
 }
 
