@@ -100,6 +100,8 @@ struct Player {
     counted: Summary,
     recorded: Summaries,
     traces: u64,
+    /// Of these, what flight recorders have kept.
+    excerpts: u64,
     /// By which clock the last one began: its further files say the same.
     began: Option<WallClock>,
     told: u64,
@@ -133,10 +135,9 @@ impl Replay {
                 }
             }
         }
-        if player.traces == 0 && player.told == 0 {
+        if player.traces == 0 && player.told == 0 && !player.is_over() {
             // Nothing has begun that could be ended.
-            result?;
-            result = Ok(());
+            return Err(result.err().unwrap_or(Error::NoTrace));
         }
         player.outcome.cut = source.take_cut();
         let outcome = player.finish(decoder.clock());
@@ -152,6 +153,7 @@ impl Player {
             counted: Summary::default(),
             recorded: Summaries::default(),
             traces: 0,
+            excerpts: 0,
             began: None,
             told: 0,
             last_pause: 0,
@@ -181,6 +183,7 @@ impl Player {
                 header.partial = header.partial.or_else(|| self.replay.filter.partial());
                 self.began = Some(clock);
                 self.traces += 1;
+                self.excerpts += u64::from(header.is_of_excerpt());
                 self.pace.begin(clock.now);
                 self.last_pause = clock.now;
                 // Of a recording in several files, or of several, the first one is the beginning.
@@ -308,7 +311,8 @@ impl Player {
         {
             return Summary { lives: counted.lives, ..recorded.clone() };
         }
-        let whole = count > 0 && count >= self.traces && !incomplete && !is_cut;
+        let ends = count + self.excerpts;
+        let whole = ends > 0 && ends >= self.traces && !incomplete && !is_cut;
         Summary { reader_lag_ns, complete: whole && !counted.lost.is_final(), ..counted }
     }
 }

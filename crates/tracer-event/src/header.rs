@@ -49,7 +49,7 @@ pub enum Partial {
     Records,
 }
 
-/// What is not available in what a flight recorder has kept, which has no summary: the time before.
+/// What is not available in what a flight recorder has kept: the time before.
 pub const EARLIER_EVENTS: &str = "earlier events";
 
 impl Header {
@@ -57,6 +57,11 @@ impl Header {
     #[must_use]
     pub fn of(&self, file: Option<OfFile>) -> Self {
         Self { file, ..self.clone() }
+    }
+
+    /// Whether it is of what a flight recorder has kept, which begins late and has no summary.
+    pub fn is_of_excerpt(&self) -> bool {
+        self.degraded.iter().any(|one| one.feature == EARLIER_EVENTS)
     }
 
     /// What is missing of what is shown. Without fexit accept() is known all the same, at a cost and

@@ -7,10 +7,7 @@ use crate::replay::{
     enricher::Recorded,
     source::{Error, Source},
 };
-use tracer_event::{
-    header::{EARLIER_EVENTS, Header},
-    wall_clock::WallClock,
-};
+use tracer_event::{header::Header, wall_clock::WallClock};
 use tracer_model::pair::Recording;
 
 /// Reads a recording.
@@ -33,7 +30,7 @@ pub(crate) fn recording(source: &mut Source) -> Result<Recording, Error> {
         let clock = decoder.clock();
         match item {
             Item::Header(header) => {
-                ended = header.degraded.iter().any(|one| one.feature == EARLIER_EVENTS);
+                ended = header.is_of_excerpt();
                 begin(&mut recording, header, clock);
             }
             Item::Update(update) => {

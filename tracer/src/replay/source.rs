@@ -56,6 +56,9 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// Neither a header nor an event.
+    #[error("no trace begins in it: a recording is made by tracer record, or by --format json")]
+    NoTrace,
 }
 
 /// The files of a recording.
@@ -236,6 +239,7 @@ impl Error {
         match self {
             Self::Read { name, .. } => name,
             Self::Line { name, line, .. } => format!("{name}, line {line}"),
+            none @ Self::NoTrace => none.to_string(),
         }
     }
 }
