@@ -197,6 +197,19 @@ fn a_thread_that_has_died_is_no_complete_trace_and_status_2() {
     }
 }
 
+fn is_whole(file: &Path) {
+    let kinds = kinds(file);
+    assert_eq!(kinds.first().map(String::as_str), Some("hello"), "{}", file.display());
+    assert_eq!(kinds.last().map(String::as_str), Some("summary"), "{}", file.display());
+}
+
+const REFUSED: [&str; 4] = [
+    "t.toml:4: port: invalid value '0'",
+    "t.toml: --buffer-size 3.0 MiB",
+    "others can write it (mode 0666)",
+    "nobody answers at unix:///nowhere/log",
+];
+
 #[test]
 fn sighup_reads_the_configuration_again() {
     isolated(|namespace| {
@@ -233,19 +246,9 @@ fn sighup_reads_the_configuration_again() {
         let told = service.wait_for("READY=1");
         assert!(!told.iter().any(|told| told.contains("STOPPING")), "{told:?}");
         let errors = end(daemon);
-        for said in [
-            "t.toml:4: port: invalid value '0'",
-            "t.toml: --buffer-size 3.0 MiB",
-            "others can write it (mode 0666)",
-            "nobody answers at unix:///nowhere/log",
-        ] {
-            assert!(errors.contains(said), "{said}: {errors}");
-        }
-        for file in [first, second] {
-            let kinds = kinds(&file);
-            assert_eq!(kinds.first().map(String::as_str), Some("hello"), "{}", file.display());
-            assert_eq!(kinds.last().map(String::as_str), Some("summary"), "{}", file.display());
-        }
+        REFUSED.iter().for_each(|said| assert!(errors.contains(said), "{said}: {errors}"));
+        is_whole(&first);
+        is_whole(&second);
     });
 }
 

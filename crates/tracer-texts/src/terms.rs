@@ -211,6 +211,24 @@ pub fn find(asked: &str) -> Option<&'static Term> {
     })
 }
 
+/// Terms whose name, title or else text has what is asked for, as `2MSL` and `SYN-RECEIVED`.
+pub fn like(asked: &str) -> Vec<&'static Term> {
+    let asked = plain(asked);
+    if asked.is_empty() {
+        return Vec::new();
+    }
+    let all: Vec<Texts> = Language::all().map(Texts::of).collect();
+    let has = |term: &Term, part: &str| {
+        all.iter()
+            .filter_map(|texts| texts.attribute(term.name, part))
+            .any(|text| plain(&text).contains(&asked))
+    };
+    let is_named = |term: &&Term| plain(term.name).contains(&asked) || has(term, "title");
+    let named: Vec<_> = TERMS.iter().filter(is_named).collect();
+    let in_text = |term: &&Term| has(term, "what") || has(term, "linux");
+    if named.is_empty() { TERMS.iter().filter(in_text).collect() } else { named }
+}
+
 /// A title, its parts before and behind a colon, and what stands before and in brackets.
 fn spellings(title: &str) -> Vec<String> {
     let parts = title.split([':', '(', ')']).map(plain).filter(|part| !part.is_empty());

@@ -139,6 +139,10 @@ impl File<'_> {
             option.get_long().is_some_and(|long| !COMMAND_LINE_ONLY.contains(&long))
         });
         let Some(option) = options.find(|option| option.get_long() == Some(key)) else {
+            ensure!(
+                key != "verbose" && !COMMAND_LINE_ONLY.contains(&key),
+                "{place}: {key}: works on the command line only"
+            );
             bail!(
                 "{place}: {key}: no such key: it must be a long option of tracer daemon; \
                  see tracer daemon --help"
@@ -301,7 +305,7 @@ mod tests {
 
     #[rstest]
     #[case("\nprot = 1", "t.toml:2: prot: no such key")]
-    #[case("config = \"x\"", "t.toml:1: config: no such key")]
+    #[case("config = \"x\"", "t.toml:1: config: works on the command line only")]
     #[case("# a\n# b\nport = \"htp\"", "t.toml:3: port: invalid value 'htp'")]
     #[case("port = 99999", "t.toml:1: port: invalid value '99999'")]
     #[case("problems = 1", "t.toml:1: problems: takes true or false")]

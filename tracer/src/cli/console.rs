@@ -145,7 +145,7 @@ fn parts(error: &clap::Error) -> (String, Vec<String>) {
 fn help(commands: &clap::Command) -> String {
     let typed = std::env::args_os().nth(1).and_then(|typed| typed.into_string().ok());
     let typed = typed.filter(|typed| commands.find_subcommand(typed).is_some());
-    typed.map_or("tracer --help".into(), |command| format!("tracer {command} --help"))
+    typed.map_or("tracer trace --help".into(), |command| format!("tracer {command} --help"))
 }
 
 /// Sends the log to standard error: warnings, and more if asked for.

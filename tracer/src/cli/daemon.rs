@@ -211,7 +211,8 @@ fn parse(whole: &Command, argv: &[OsString]) -> anyhow::Result<(DaemonArguments,
     if let Some(directory) = &arguments.trace.pods.pod_logs {
         ensure!(
             directory.is_dir(),
-            "--pod-logs {}: no such directory; the kubelet's is /var/log/pods",
+            "--pod-logs {}: no such directory; it is for nodes of Kubernetes, whose kubelet's is \
+             /var/log/pods: leave it out elsewhere",
             directory.display()
         );
     }

@@ -1,11 +1,11 @@
 //! The command `tracer explain`: what terms mean.
 
-use anyhow::Context as _;
+use anyhow::bail;
 use clap::Args;
 
 use super::{candidates, console::print, language::LanguageArgument};
 use crate::explain;
-use tracer_texts::terms;
+use tracer_texts::terms::{self, Term};
 
 /// What to explain.
 #[derive(Args, Debug)]
@@ -28,7 +28,20 @@ pub(super) fn run(arguments: &ExplainArguments) -> anyhow::Result<()> {
         return print(explain::list(&texts).as_bytes());
     }
     let asked = arguments.term.join(" ");
-    let term = terms::find(&asked)
-        .with_context(|| format!("no term {asked:?}: tracer explain lists them all"))?;
+    let term = terms::find(&asked).map_or_else(|| only_one_like(&asked), Ok)?;
     print(explain::term(term, &texts, &explain::settings()).as_bytes())
+}
+
+/// Names shown at most.
+const NAMED: usize = 4;
+
+fn only_one_like(asked: &str) -> anyhow::Result<&'static Term> {
+    match terms::like(asked)[..] {
+        [] => bail!("no term {asked:?}: tracer explain lists them all"),
+        [only] => Ok(only),
+        ref like => {
+            let names: Vec<&str> = like.iter().take(NAMED).map(|term| term.name).collect();
+            bail!("no term {asked:?}; see {}: tracer explain lists them all", names.join(", "))
+        }
+    }
 }

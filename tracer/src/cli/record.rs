@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 
 use super::{
@@ -59,6 +59,7 @@ pub(super) fn run(arguments: &RecordArguments) -> anyhow::Result<()> {
         return Ok(());
     }
     let filter = arguments.filter.filter(&arguments.words)?;
+    ensure!(output != Path::new("-"), "--output -: name a file; standard output is /dev/stdout");
     preflight::privileges()?;
     filter::warn_of_absent(&filter);
     let file = create(output)?;

@@ -45,7 +45,7 @@ pub(super) fn varint(field: u8, value: u64, out: &mut Vec<u8>) {
 }
 
 /// Attributes that OpenTelemetry's semantic conventions define: they have these names.
-const DEFINED: [&str; 15] = [
+pub(super) const DEFINED: [&str; 15] = [
     "network.transport",
     "network.type",
     "network.local.address",

@@ -73,6 +73,7 @@ what-a-late-segment-does =
 
 when-ack-is-set =
     .title = On which segments is ACK set?
-    .what = On all but the first. Only the SYN that opens a connection has nothing to acknowledge.
-        SYN+ACK, data and FIN carry an acknowledgement too, and so do most RSTs. "The ACK" of a
+    .what = On all but the first, and some RSTs. The SYN that opens a connection has nothing to
+        acknowledge, and an RST that answers a segment with an ACK needs none: its number is that
+        ACK's. SYN+ACK, data, FIN and the other RSTs carry one. "The ACK" of a
         diagram is a segment that carries nothing else.

@@ -11,8 +11,8 @@ syn-ack =
 
 ack =
     .title = ACK (acknowledgement)
-    .what = The acknowledgement number is valid. Set on every segment but the first SYN. A segment with
-        nothing else takes no number and is never acknowledged itself.
+    .what = The acknowledgement number is valid. Set on every segment but the SYN that opens a connection,
+        and an RST that answers a segment with an ACK. A segment with nothing else takes no number and is never acknowledged itself.
 
 fin =
     .title = FIN (finish)

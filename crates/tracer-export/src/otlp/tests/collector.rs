@@ -6,7 +6,10 @@ use std::{collections::BTreeSet, fs, path::Path};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use serde_yaml_ng::Value;
 
-use super::{super::resource::Identity, *};
+use super::{
+    super::{attributes::DEFINED, resource::Identity},
+    *,
+};
 use tracer_event::{
     fixtures::subject,
     update::{Direction, Reset, Retransmit, Retransmitted, Rst, Segment},
@@ -146,6 +149,29 @@ fn collectors_find_all_that_their_pipelines_name() {
         // The collector does not start where the directory is missing.
         assert!(storage.is_null() || storage["create_directory"].as_bool() == Some(true), "{path}");
     }
+}
+
+/// The alert rules and the dashboard ask for the labels of `/metrics`.
+#[test]
+fn a_gateway_names_labels_as_the_endpoint_does() {
+    let gateway = yaml("otel-collector/gateway.yaml");
+    let statements = &gateway["processors"]["transform/labels"]["metric_statements"];
+    let statement = statements[0].as_str().unwrap();
+    let (_, changed) = statement.split_once("^tracer[.](").unwrap();
+    let changed: Vec<&str> = changed.split_once(')').unwrap().0.split('|').collect();
+    let page = text("../docs/metrics.md");
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    let labels = rows.filter_map(|row| row.split('|').nth(3)).flat_map(|cell| cell.split('`'));
+    let is_label = |word: &&str| word.contains('_') && !word.contains(['=', ' ', '-']);
+    let mut compared = 0;
+    for label in labels.filter(is_label) {
+        let is_defined = DEFINED.iter().any(|name| name.replace('.', "_") == label);
+        let is_changed = changed.iter().any(|name| label.starts_with(name));
+        let keeps_its_name = is_defined || label.starts_with("tracer_");
+        assert_ne!(is_changed, keeps_its_name, "{label}");
+        compared += 1;
+    }
+    assert!(compared > 20, "{compared}");
 }
 
 #[test]
