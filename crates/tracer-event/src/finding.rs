@@ -50,7 +50,7 @@ pub use self::{
     connections::Connections,
     dead_peer::{DeadPeer, Idle, Unanswered},
     deferred_accept::DeferredAccept,
-    descriptors::OutOfDescriptors,
+    descriptors::{Holds, OutOfDescriptors},
     ephemeral_ports::{PortUse, Scope},
     keepalive_race::KeepaliveRace,
     listens_elsewhere::ListensElsewhere,

@@ -7,7 +7,8 @@ mod activity;
 pub mod parse;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     ffi::OsStr,
     fs,
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
@@ -72,6 +73,9 @@ pub(super) fn interfaces() -> Vec<(u32, String)> {
 
 /// Processes of which it is read what they wait for, which takes some files a descriptor.
 const WATCHED: usize = 64;
+/// Processes with at least so many sockets of which descriptors are counted, and so many of these.
+const MANY: u32 = 32;
+const CROWDED: usize = 16;
 
 /// What is to be read of a process.
 #[derive(Default)]
@@ -84,7 +88,8 @@ struct Asked {
 }
 
 /// The processes that hold sockets in CLOSE_WAIT, listeners with connections that wait, connections
-/// to themselves, what somebody else may be done with, or what is not read.
+/// to themselves, what somebody else may be done with, or what is not read; and those with most
+/// sockets.
 pub(super) fn processes_of(snapshot: &Snapshot) -> BTreeMap<u32, ProcessFacts> {
     let stuck: HashSet<SocketId> = snapshot
         .records
@@ -102,6 +107,7 @@ pub(super) fn processes_of(snapshot: &Snapshot) -> BTreeMap<u32, ProcessFacts> {
     let ticks = time::ticks();
     let unread = snapshot.records.iter().filter(|record| unread_for(record, ticks).is_some());
     let held: HashSet<SocketId> = held.into_iter().chain(unread).map(SocketId::of).collect();
+    let crowded = crowded(snapshot);
     let mut pids: BTreeMap<u32, Asked> = BTreeMap::new();
     let mut served: HashSet<u32> = HashSet::new();
     for holder in &snapshot.holders {
@@ -111,7 +117,7 @@ pub(super) fn processes_of(snapshot: &Snapshot) -> BTreeMap<u32, ProcessFacts> {
         if is_served {
             served.insert(holder.pid);
         }
-        if stuck.contains(&id) || is_served {
+        if stuck.contains(&id) || is_served || crowded.contains(&holder.pid) {
             let asked = pids.entry(holder.pid).or_default();
             asked.start_ns = holder.start_ns;
             asked.tids.insert(holder.tid);
@@ -120,6 +126,18 @@ pub(super) fn processes_of(snapshot: &Snapshot) -> BTreeMap<u32, ProcessFacts> {
     }
     let facts = |(pid, asked)| Some((pid, process_facts(pid, &asked)?));
     pids.into_iter().filter_map(facts).collect()
+}
+
+/// The processes with most sockets, whose descriptors may run out.
+fn crowded(snapshot: &Snapshot) -> HashSet<u32> {
+    let mut counts: HashMap<u32, u32> = HashMap::new();
+    for holder in &snapshot.holders {
+        *counts.entry(holder.pid).or_default() += 1;
+    }
+    let mut counts: Vec<(u32, u32)> =
+        counts.into_iter().filter(|(_, count)| *count >= MANY).collect();
+    counts.sort_unstable_by_key(|(pid, count)| (Reverse(*count), *pid));
+    counts.into_iter().take(CROWDED).map(|(pid, _)| pid).collect()
 }
 
 /// What `/proc` says of a process that was started at the time asked for (`CLOCK_BOOTTIME`); `None`

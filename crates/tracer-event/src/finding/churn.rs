@@ -74,7 +74,7 @@ impl Explain for Churn {
     fn about() -> About {
         About {
             when: "a process opened ten connections a second or more to one destination, each for one short exchange; \
-                   info, and a warning where the ports that wait in TIME_WAIT run out, or handshakes of ten \
+                   a hundredth of the time goes into handshakes, or half of the ports is taken; info, and a warning where the ports that wait in TIME_WAIT run out, or handshakes of ten \
                    milliseconds or more take half of the time",
             evidence: "the connections that began and ended while it was observed: their handshakes, bytes and \
                        lifetimes, and who closed first",
@@ -118,8 +118,12 @@ impl Explain for Churn {
         );
         lines.push(line("handshake", handshake));
         if let Some(PortCost { time_wait, size, minutes_left }) = self.ports {
-            let left = minutes_left
-                .map_or_else(|| wording!("no-shortage", "no shortage"), |left| exhausted("", left));
+            let left = match minutes_left {
+                Some(left) => exhausted("", left),
+                None if time_wait < u64::from(size) => wording!("no-shortage", "no shortage"),
+                // They are taken over after a second, or another finding says it.
+                None => wording!("all-in-use", "more than there are"),
+            };
             let ports = wording!(
                 "ports-at-rate",
                 "{waiting} of {size} in TIME_WAIT at this rate: {left}",

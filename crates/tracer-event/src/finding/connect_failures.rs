@@ -127,17 +127,34 @@ impl ConnectFailures {
     }
 }
 
+impl ConnectFailures {
+    /// Not in the client's namespace, unless its own loopback has refused.
+    fn does_it_listen(&self, enter: &str) -> Remedy {
+        let enter = if self.peer.address().is_loopback() { enter } else { "" };
+        command(
+            wording!(
+                "remedy-does-it-listen",
+                "on the host of the peer: is the service running, and does it listen on that \
+                 address"
+            ),
+            format!("{enter}ss -tlnp 'sport = :{}'", self.peer.port),
+        )
+    }
+}
+
 impl Explain for ConnectFailures {
     fn about() -> About {
         About {
             when: "while observed, three or more attempts of a process to connect to one destination \
-                   failed, and at least a tenth of all, or as many handshakes needed another SYN \
+                   failed (given up after 100 ms to 1 s: only where none succeeded), and at least a tenth of \
+                   all, or as many handshakes needed another SYN \
                    (information below that, and where the program reaches the same port by the \
                    other version of IP)",
             evidence: "each end of SYN_SENT: the RST, ICMP error or timeout that ended it, and the \
                        SYNs that were retransmitted; where the peer is on this host, the SYN+ACKs \
                        that it has retransmitted",
-            unknown: "whether a SYN or the answer to it was lost, where the peer is another host",
+            unknown: "whether a SYN or the answer to it was lost, where the peer is another host; calls of connect() \
+                      that fail before a SYN is sent, as without a route (ENETUNREACH)",
         }
     }
 
@@ -202,19 +219,13 @@ impl Explain for ConnectFailures {
         let has = |reason| self.failures.iter().any(|failure| failure.reason == reason);
         let mut remedies = Vec::new();
         if has(Reason::Refused) {
-            remedies.push(command(
-                wording!(
-                    "remedy-does-it-listen",
-                    "on the host of the peer: is the service running, and does it listen on that \
-                     address"
-                ),
-                format!("{enter}ss -tlnp 'sport = :{}'", self.peer.port),
-            ));
+            remedies.push(self.does_it_listen(enter));
         }
         if has(Reason::Unreachable) {
             remedies.push(advice(wording!(
                 "remedy-see-icmp",
-                "a route or a firewall on the way refuses: see the ICMP message"
+                "a route or a firewall on the way refuses: see the ICMP message; host unreachable comes \
+                 from this host where no neighbour has the address (ip neigh)"
             )));
         }
         if self.answered > 0 || self.failures.iter().any(|failure| failure.lost.is_some()) {

@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Descriptors, Explain, Line, Program, Remedy, Severity,
+    About, Descriptors, Explain, Line, Program, Remedy, Service, Severity,
     remedies::{advice, command},
-    words::{growth, line, none_left, of_program, process},
+    words::{growth, line, none_left, of_program, process, service},
 };
 use crate::{
     duration::grouped,
@@ -21,13 +21,29 @@ pub struct OutOfDescriptors {
     pub program: Program,
     /// How many it has.
     pub descriptors: Descriptors,
+    /// What most of them are, where it is not known to leak.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds: Option<Holds>,
+}
+
+/// Connections that a process holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Holds {
+    /// TCP sockets.
+    pub sockets: u64,
+    /// What most of these have in common.
+    pub service: Service,
+    /// How many of them.
+    pub of_service: u64,
+    /// How many of all have moved no data for ten seconds.
+    pub idle: u64,
 }
 
 impl Explain for OutOfDescriptors {
     fn about() -> About {
         About {
-            when: "a process that leaks connections uses 80 % of its descriptors, or has less than an hour left; \
-             critical from 95 %, or with less than ten minutes",
+            when: "a process uses 80 % of its descriptors, and leaks connections or has TCP sockets in half of them; \
+             or it leaks and has less than an hour left; critical from 95 %, or with less than ten minutes",
             evidence: "/proc/PID/fd and the soft limit of the process, in both snapshots",
             unknown: "descriptors that are no sockets and grow for another reason: they count, but nothing says why",
         }
@@ -48,18 +64,41 @@ impl Explain for OutOfDescriptors {
     fn evidence(&self) -> Vec<Line> {
         let mut lines: Vec<Line> = of_program(&self.program).into_iter().collect();
         lines.push(line("growth", growth(self.descriptors.growth)));
+        if let Some(Holds { sockets, service: most, of_service, idle }) = self.holds {
+            let words = wording!(
+                "holds-sockets",
+                "{sockets} TCP sockets, {idle} of them without data for ten seconds; {most}",
+                sockets = grouped(sockets),
+                idle = grouped(idle),
+                most = {
+                    let (count, of) = (Wording::count(of_service, "connection"), service(most));
+                    wording!("some-with", "{count} {service}", count = count, service = of)
+                }
+            );
+            lines.push(line("of these", words));
+        }
         lines
     }
 
     fn remedies(&self, _: &str) -> Vec<Remedy> {
         let pid = self.program.process.pid;
         let limit = self.descriptors.limit.saturating_mul(2);
-        vec![
-            advice(wording!(
+        let who = process(&self.program.process);
+        let first = match self.holds {
+            None => wording!(
                 "remedy-stop-leak",
                 "stop the leak: {who} then gets its descriptors back",
-                who = process(&self.program.process),
-            )),
+                [who]
+            ),
+            Some(_) => wording!(
+                "remedy-close-idle",
+                "{who} should close what nobody needs: answers that have been read, idle connections of a pool \
+                 or of clients; if all are in use, it needs more",
+                [who]
+            ),
+        };
+        vec![
+            advice(first),
             command(
                 wording!(
                     "remedy-more-descriptors",

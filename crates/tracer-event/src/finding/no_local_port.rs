@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, Remedy, Severity,
-    remedies::{command, more_addresses, reuse, time_wait_folklore, tw_reuse, wider_range},
+    remedies::{command, more_addresses, reuse, wider_range},
     words::{destination, line, name, of_a_name, ports},
 };
 use crate::{
@@ -65,10 +65,8 @@ impl Explain for NoLocalPort {
                 format!("{enter}ss -tanp {}", destination(self.peer)),
             ),
             reuse(),
-            tw_reuse(enter),
             wider_range(enter),
             more_addresses(),
-            time_wait_folklore(),
         ]
     }
 

@@ -72,7 +72,8 @@ pub(super) fn resume(halt: Halt, pid: Option<u32>) -> Vec<Remedy> {
 pub(super) fn reuse() -> Remedy {
     advice(wording!(
         "remedy-reuse",
-        "keep connections open and reuse them (keep-alive, a pool): the only cure that lasts"
+        "reuse connections (keep-alive, a bounded pool) and close those that nobody needs: the only cure \
+         that lasts"
     ))
 }
 

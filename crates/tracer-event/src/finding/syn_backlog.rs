@@ -9,6 +9,7 @@ use super::{
     words::{connections, line},
 };
 use crate::{
+    duration::grouped,
     endpoint::Endpoint,
     phrase::{Wording, wording},
 };
@@ -24,6 +25,9 @@ pub struct SynBacklog {
     pub syn_drops: u64,
     /// SYNs answered with a cookie in the time of observation.
     pub syn_cookies: u64,
+    /// Backlog of the listener at that address: as many may be half open.
+    #[serde(default)]
+    pub backlog: Option<u32>,
     /// `tcp_max_syn_backlog`.
     #[serde(rename = "max_syn_backlog")]
     pub limit: Option<u64>,
@@ -60,6 +64,13 @@ impl Explain for SynBacklog {
 
     fn evidence(&self) -> Vec<Line> {
         let mut lines = vec![line("half-open", connections(self.half_open))];
+        if let Some(backlog) = self.backlog {
+            let backlog = grouped(backlog.into());
+            lines.push(line(
+                "limit",
+                wording!("backlog-of", "{backlog}, the backlog of the listener", [backlog]),
+            ));
+        }
         if let Some(limit) = self.limit {
             lines.push(line("limit", format!("net.ipv4.tcp_max_syn_backlog = {limit}")));
         }

@@ -32,6 +32,9 @@ const MANY: u64 = 20;
 /// A warning where a handshake of at least this time takes half of a connection's life.
 const SLOW: u64 = 10 * MILLISECOND;
 const LARGE: f64 = 0.5;
+/// Less of a connection's life in its handshake is nothing to save, and such a connection may carry many
+/// exchanges.
+const WORTH_IT: f64 = 0.01;
 /// How long TIME_WAIT keeps a port.
 const TIME_WAIT: f64 = 60.0;
 
@@ -142,7 +145,7 @@ fn churn(comparison: &Comparison<'_>) -> Vec<Finding> {
         let goes_on = (sum.last - sum.first) * 2 >= elapsed;
         sum.connections >= MANY && rate >= RATE && goes_on
     });
-    busy.map(|(key, sum)| finding(comparison, *key, sum, elapsed)).collect()
+    busy.filter_map(|(key, sum)| finding(comparison, *key, sum, elapsed)).collect()
 }
 
 fn finding(
@@ -150,7 +153,7 @@ fn finding(
     (netns, peer): (u32, Endpoint),
     sum: &Sum,
     elapsed: u64,
-) -> Finding {
+) -> Option<Finding> {
     let rate = sum.connections as f64 * 1e9 / elapsed as f64;
     let local = sum.subject.tuple.local.with_port(0);
     let scarce = is_reported(comparison, netns, Scope::Destination { local, peer });
@@ -174,7 +177,9 @@ fn finding(
     let runs_out = churn.ports.is_some_and(|ports| ports.minutes_left.is_some());
     let is_slow = churn.handshake >= SLOW && churn.share() >= LARGE;
     let severity = if runs_out || is_slow { Severity::Warning } else { Severity::Info };
-    comparison.finding(severity, netns, Problem::Churn(churn))
+    let takes_ports = churn.ports.is_some_and(|ports| ports.time_wait * 2 >= u64::from(ports.size));
+    let is_worth_it = takes_ports || churn.share() >= WORTH_IT;
+    is_worth_it.then(|| comparison.finding(severity, netns, Problem::Churn(churn)))
 }
 
 /// What is in TIME_WAIT when this has gone on for a minute.

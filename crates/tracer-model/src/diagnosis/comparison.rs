@@ -1,6 +1,6 @@
 //! The two snapshots, prepared for questions: sockets with their holders, by identity, listeners.
 
-use std::{cell::OnceCell, collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{cell::OnceCell, cmp::Reverse, collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
@@ -213,11 +213,35 @@ impl<'a> Comparison<'a> {
         }
     }
 
+    /// Who holds listeners, those first who hold most of the connections that came to their address. Of
+    /// workers that their master has started with it, the master accepts none.
+    fn accepting(&self, listeners: &[&Record]) -> Vec<Process> {
+        let holders = listeners.iter().flat_map(|record| self.holders(record));
+        let mut processes = each_once(holders.map(|holder| holder.process));
+        let Some(first) = listeners.first().filter(|_| processes.len() > 1) else {
+            return processes;
+        };
+        let at = (first.netns, first.local_port);
+        let mut held: HashMap<u32, u64, RandomState> = HashMap::default();
+        let there = self.seen.iter().filter(|seen| {
+            (seen.record.netns, seen.record.local_port) == at && seen.state != State::Listen
+        });
+        for holder in there.flat_map(|seen| self.holders(seen.record)) {
+            *held.entry(holder.process.pid).or_default() += 1;
+        }
+        let facts = &self.input.last.host.processes;
+        let parent = |pid: u32| facts.get(&pid).map(|facts| facts.parent);
+        let masters: HashSet<u32, RandomState> =
+            held.keys().filter_map(|worker| parent(*worker)).collect();
+        processes.retain(|one| held.contains_key(&one.pid) || !masters.contains(&one.pid));
+        processes.sort_by_key(|one| Reverse(held.get(&one.pid).copied()));
+        processes
+    }
+
     /// Listeners as one: of several that it can be the fullest counts.
     pub(super) fn listener(&self, listeners: &[&Record]) -> Option<Listener> {
         let fullest = listeners.iter().max_by_key(|record| record.accept_queue)?;
-        let holders = listeners.iter().flat_map(|record| self.holders(record));
-        let processes = each_once(holders.map(|holder| holder.process));
+        let processes = self.accepting(listeners);
         let pids: Vec<u32> = processes.iter().map(|process| process.pid).collect();
         Some(Listener {
             local: Tuple::of(fullest).local,

@@ -14,7 +14,7 @@ use tracer_event::{
     endpoint::Endpoint,
     finding::{
         BadEnd, ConnectFailure, ConnectFailures, ConnectionResets, Finding, KeepaliveRace,
-        LostSegment, Problem, Service, Severity,
+        ListensElsewhere, LostSegment, Problem, Service, Severity,
     },
     process::Process,
 };
@@ -59,7 +59,7 @@ fn connect(
     peer: Endpoint,
     group: &Group,
 ) -> Option<Finding> {
-    let failed: u64 = group.failures.iter().map(|(_, times)| times.count).sum();
+    let failed = group.failed().map(|(_, times)| times.count).sum();
     let attempts = group.connected + failed;
     let retransmitted = group.retransmitted.count;
     let slow = severity(retransmitted, group.connected, OF_CONNECTIONS);
@@ -72,7 +72,7 @@ fn connect(
     };
     let mut handshakes = group.handshakes.clone();
     handshakes.sort_unstable();
-    let times = group.failures.iter().map(|(_, times)| *times).chain([group.retransmitted]);
+    let times = group.failed().map(|(_, times)| times).chain([group.retransmitted]);
     let problem = Problem::ConnectFailures(Box::new(ConnectFailures {
         process: group.process(),
         others: group.others,
@@ -94,7 +94,7 @@ fn failures(comparison: &Comparison<'_>, group: &Group) -> Vec<ConnectFailure> {
     let is_here = group.failures.iter().any(|((.., lost), _)| lost.is_some())
         && attempts::is_here(comparison, &group.subject.tuple);
     let mut failures: Vec<ConnectFailure> = Vec::new();
-    for &((reason, icmp, lost), Times { count, .. }) in &group.failures {
+    for ((reason, icmp, lost), Times { count, .. }) in group.failed() {
         let lost = lost.filter(|lost| *lost == LostSegment::SynAck || is_here);
         let is_same =
             |one: &&mut ConnectFailure| (one.reason, one.icmp, one.lost) == (reason, icmp, lost);
@@ -111,7 +111,7 @@ fn failures(comparison: &Comparison<'_>, group: &Group) -> Vec<ConnectFailure> {
 fn is_explained(comparison: &Comparison<'_>, peer: Endpoint, group: &Group) -> bool {
     let answered = |reason| matches!(reason, Reason::Refused | Reason::Unreachable);
     if group.failures.iter().any(|((reason, ..), _)| answered(*reason)) {
-        return false;
+        return is_refused_at_another_address(comparison, peer, group);
     }
     let netns = group.subject.tuple.netns;
     comparison.found.iter().any(|finding| match &finding.problem {
@@ -131,6 +131,21 @@ fn is_explained(comparison: &Comparison<'_>, peer: Endpoint, group: &Group) -> b
                 && group.process().is_some_and(is_same)
         }
         _ => false,
+    })
+}
+
+/// Whether it is told who listens on that port at another address of this host.
+fn is_refused_at_another_address(
+    comparison: &Comparison<'_>,
+    peer: Endpoint,
+    group: &Group,
+) -> bool {
+    let netns = group.subject.tuple.netns;
+    let all = group.failed().all(|((reason, ..), _)| reason == Reason::Refused);
+    all && comparison.found.iter().any(|finding| {
+        let is_here = finding.netns == netns || !peer.address().is_loopback();
+        let is_it = |other: &ListensElsewhere| other.address == peer;
+        is_here && matches!(&finding.problem, Problem::ListensElsewhere(other) if is_it(other))
     })
 }
 
@@ -164,7 +179,7 @@ pub(super) fn are_served_elsewhere(
     let is_of = |one: &&(Service, Cow<'_, Group>)| {
         let (service, group) = one;
         let is_here = group.subject.tuple.netns == netns || !peer.address().is_loopback();
-        *service == Service::There(peer) && is_here && !group.failures.is_empty()
+        *service == Service::There(peer) && is_here && group.failed().next().is_some()
     };
     let mut clients = groups.iter().filter(is_of).peekable();
     clients.peek().is_some() && clients.all(|(_, group)| is_served_elsewhere(&groups, peer, group))
@@ -173,7 +188,9 @@ pub(super) fn are_served_elsewhere(
 /// Processes whose connections with a service are reset or time out.
 fn resets(comparison: &Comparison<'_>) -> Vec<Finding> {
     let groups = History::wanted(comparison);
-    let bad = groups.iter().filter(|(_, group)| !group.ends.is_empty());
+    let bad = groups.iter().filter(|(service, group)| {
+        !group.ends.is_empty() && !is_told_of_the_server(&groups, *service, group)
+    });
     let find = |&(service, ref group): &(Service, Cow<'_, Group>)| {
         // A client that goes away, or does not want the rest of an answer, is the client's affair.
         let own = |reason| match service {
@@ -200,6 +217,20 @@ fn resets(comparison: &Comparison<'_>) -> Vec<Finding> {
         comparison.finding(severity, group.subject.tuple.netns, problem)
     };
     bad.map(find).collect()
+}
+
+/// Whether these are a client's connections that a server on this host has reset.
+fn is_told_of_the_server(
+    groups: &[(Service, Cow<'_, Group>)],
+    service: Service,
+    group: &Group,
+) -> bool {
+    let Service::There(server) = service else { return false };
+    let is_received = |(reason, _): &(Reason, Times)| *reason == Reason::ResetReceived;
+    let has_reset = |(service, group): &(Service, Cow<'_, Group>)| {
+        *service == Service::Here(server) && !group.ends.iter().all(is_received)
+    };
+    group.ends.iter().all(is_received) && groups.iter().any(has_reset)
 }
 
 /// Servers whose idle timers meet requests. Where both ends are seen they are one finding, the

@@ -29,6 +29,8 @@ const SAMPLES: usize = 1_024;
 pub(super) const IDLE: u64 = 500_000_000;
 /// The first retransmission of a SYN comes after this time (`TCP_TIMEOUT_INIT`).
 const FIRST_RETRANSMISSION: u64 = 1_000_000_000;
+/// Who gives up sooner has not waited for an answer.
+const HASTY: u64 = 100_000_000;
 
 /// All groups.
 #[derive(Clone, Debug, Default)]
@@ -64,6 +66,9 @@ pub(super) struct Group {
     pub handshakes: Vec<u64>,
     /// Attempts to connect that failed.
     pub failures: Vec<(Failure, Times)>,
+    /// Attempts that were given up before a SYN was sent again, which may be of one who tries several
+    /// addresses at once.
+    pub hasty: Times,
     /// Connections that it has accepted.
     pub accepted: u64,
     /// Connections that ended.
@@ -137,11 +142,15 @@ impl History {
             }
             (State::SynSent, State::Closed) => {
                 let lost = self.attempts.end(transition);
-                let Some(failure) = close.and_then(|close| failure(transition, close, lost)) else {
-                    return;
-                };
-                if let Some(group) = self.group(subject) {
-                    of(&mut group.failures, failure).note(time);
+                let failure = close.and_then(|close| failure(transition, close, lost));
+                let hasty = close.is_some_and(|close| is_hasty(transition, close));
+                if (failure.is_some() || hasty)
+                    && let Some(group) = self.group(subject)
+                {
+                    match failure {
+                        Some(failure) => of(&mut group.failures, failure).note(time),
+                        None => group.hasty.note(time),
+                    }
                 }
             }
             (State::TimeWait | State::Listen | State::SynRecv, _) => {}
@@ -260,12 +269,20 @@ fn failure(transition: &Transition, close: Close, lost: Option<LostSegment>) -> 
     match close.reason {
         Reason::ConnectTimeout => Some((close.reason, close.icmp, lost)),
         Reason::Refused | Reason::Unreachable => Some((close.reason, close.icmp, None)),
-        // Who closes earlier has not waited for an answer.
-        Reason::AbortedLocally if transition.elapsed >= Some(FIRST_RETRANSMISSION) => {
+        _ if is_given_up(close) && transition.elapsed >= Some(FIRST_RETRANSMISSION) => {
             Some((Reason::AbortedLocally, None, lost))
         }
         _ => None,
     }
+}
+
+/// By close(), or by connect() with AF_UNSPEC, as haproxy does it.
+fn is_given_up(close: Close) -> bool {
+    matches!(close.reason, Reason::AbortedLocally | Reason::Disconnected)
+}
+
+fn is_hasty(transition: &Transition, close: Close) -> bool {
+    is_given_up(close) && transition.elapsed >= Some(HASTY)
 }
 
 impl Group {
@@ -279,6 +296,7 @@ impl Group {
             delay: 0,
             handshakes: Vec::new(),
             failures: Vec::new(),
+            hasty: Times::default(),
             accepted: 0,
             ended: 0,
             ends: Vec::new(),
@@ -290,8 +308,15 @@ impl Group {
     fn troubles(&self) -> u64 {
         let failures = self.failures.iter().map(|(_, times)| times);
         let ends = self.ends.iter().map(|(_, times)| times);
-        let all = failures.chain(ends).chain([&self.retransmitted, &self.race.times]);
+        let all = failures.chain(ends).chain([&self.retransmitted, &self.hasty, &self.race.times]);
         all.map(|times| times.count).sum()
+    }
+
+    /// Attempts that failed, and those that were given up early where none ever succeeded.
+    pub(super) fn failed(&self) -> impl Iterator<Item = (Failure, Times)> {
+        let hasty = Some(self.hasty).filter(|hasty| self.connected == 0 && hasty.count > 0);
+        let hasty = hasty.map(|hasty| ((Reason::AbortedLocally, None, None), hasty));
+        self.failures.iter().copied().chain(hasty)
     }
 
     /// Whose they are.
@@ -338,6 +363,7 @@ impl Group {
         self.connected += later.connected;
         self.retransmitted.add(later.retransmitted);
         self.answered += later.answered;
+        self.hasty.add(later.hasty);
         self.accepted += later.accepted;
         self.delay += later.delay;
         self.ended += later.ended;

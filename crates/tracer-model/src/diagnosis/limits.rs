@@ -4,15 +4,15 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 
 use super::{
-    common::most_first,
-    comparison::{Comparison, Detector},
+    common::{each_once, most_first},
+    comparison::{Comparison, Detector, Seen},
 };
-use crate::{connection::Connection, ports};
+use crate::{connection::Connection, ports, socket::idle};
 use tracer_event::{
     close::Initiator,
     endpoint::Tuple,
     finding::{
-        Descriptors, Finding, OutOfDescriptors, PortUse, Problem, Scope, Service, Severity,
+        Descriptors, Finding, Holds, OutOfDescriptors, PortUse, Problem, Scope, Service, Severity,
         TimeWaitOverflow,
     },
     process::Process,
@@ -127,6 +127,8 @@ fn time_wait(comparison: &Comparison<'_>) -> Vec<Finding> {
 const MANY: u64 = 8;
 /// Critical from here on, of a hundred.
 const NEARLY_ALL: u64 = 95;
+/// Who has moved no data for so long is not at work with it.
+const IDLE: u64 = 10_000_000_000;
 /// Minutes until none is left: a warning, critical.
 const LEFT: (f64, f64) = (60.0, 10.0);
 
@@ -148,11 +150,52 @@ fn descriptors(comparison: &Comparison<'_>) -> Vec<Finding> {
         let Some(severity) = scarcity(&descriptors) else { continue };
         if !told.contains(&program.process) {
             told.push(program.process);
-            let out = OutOfDescriptors { program: program.clone(), descriptors };
+            let out = OutOfDescriptors { program: program.clone(), descriptors, holds: None };
             found.push(comparison.finding(severity, finding.netns, Problem::Descriptors(out)));
         }
     }
+    found.extend(crowded(comparison, &told));
     found
+}
+
+/// Other processes with hardly a descriptor left, most of which are TCP sockets.
+fn crowded(comparison: &Comparison<'_>, told: &[Process]) -> Vec<Finding> {
+    let scarce = |pid: u32| {
+        let descriptors = comparison.descriptors(pid, f64::INFINITY)?;
+        let is_scarce = descriptors.open * 10 >= descriptors.limit * MANY;
+        Some((scarcity(&descriptors).filter(|_| is_scarce)?, descriptors))
+    };
+    let processes = comparison.input.last.host.processes.keys().copied();
+    let scarce: HashMap<u32, (Severity, Descriptors), RandomState> =
+        processes.filter_map(|pid| Some((pid, scarce(pid)?))).collect();
+    let mut held: HashMap<Process, Vec<&Seen<'_>>, RandomState> = HashMap::default();
+    let sockets = comparison.seen.iter().filter(|_| !scarce.is_empty());
+    for seen in sockets.filter(|seen| comparison.wants_seen(seen)) {
+        for process in each_once(comparison.holders(seen.record).iter().map(|one| one.process)) {
+            if scarce.contains_key(&process.pid) && !told.contains(&process) {
+                held.entry(process).or_default().push(seen);
+            }
+        }
+    }
+    let find = |(process, sockets): (Process, Vec<&Seen<'_>>)| {
+        let (severity, descriptors) = scarce.get(&process.pid)?;
+        let holds =
+            holds(comparison, &sockets).filter(|one| one.sockets * 2 >= descriptors.open)?;
+        let program = comparison.program(process);
+        let out = OutOfDescriptors { program, descriptors: *descriptors, holds: Some(holds) };
+        let netns = sockets.first()?.record.netns;
+        Some(comparison.finding(*severity, netns, Problem::Descriptors(out)))
+    };
+    held.into_iter().filter_map(find).collect()
+}
+
+fn holds(comparison: &Comparison<'_>, sockets: &[&Seen<'_>]) -> Option<Holds> {
+    let services = sockets.iter().map(|seen| comparison.service(&seen.tuple()));
+    let (service, of_service) = most_first(services, |_| ()).into_iter().next()?;
+    let ticks = comparison.input.ticks;
+    let is_idle = |seen: &&&Seen<'_>| idle(seen.record, ticks).is_some_and(|time| time >= IDLE);
+    let idle = sockets.iter().filter(is_idle).count() as u64;
+    Some(Holds { sockets: sockets.len() as u64, service, of_service, idle })
 }
 
 fn scarcity(descriptors: &Descriptors) -> Option<Severity> {

@@ -132,9 +132,12 @@ fn syn(comparison: &Comparison<'_>) -> Vec<Finding> {
             {
                 return None;
             }
+            let local = most.map(|(local, _)| local);
+            let listeners = local.map_or_else(Vec::new, |at| comparison.listeners_of(netns, at));
             let backlog = SynBacklog {
                 half_open: half_open().count() as u64,
-                local: most.map(|(local, _)| local),
+                local,
+                backlog: listeners.iter().map(|one| one.accept_backlog).max(),
                 syn_drops: counted.syn_drops,
                 syn_cookies: counted.syn_cookies,
                 limit: facts.max_syn_backlog,

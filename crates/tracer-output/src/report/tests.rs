@@ -54,12 +54,14 @@ fn diagnosis() -> Diagnosis {
         Problem::Descriptors(OutOfDescriptors {
             program: program(),
             descriptors: Descriptors::new(1_000_000, 1_048_576, 2_345.0),
+            holds: None,
         }),
         Problem::SynBacklog(SynBacklog {
             half_open: 4096,
             local: Some(local),
             syn_drops: 12_345,
             syn_cookies: 0,
+            backlog: None,
             limit: Some(4096),
         }),
         Problem::StuckHandshake(StuckHandshake {

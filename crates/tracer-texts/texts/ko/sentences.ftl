@@ -326,6 +326,8 @@ each-use = 보냄 { $sent }바이트, 받음 { $received }바이트, { $lifetime
 each-handshake = 연결마다 { $each }, 1초 가운데 { $part }
 ports-at-rate = 이 속도라면 포트 { $size }개 중 { $waiting }개가 TIME_WAIT{ $left }
 no-shortage = , 모자라지 않음
+all-in-use = , 있는 것보다 많음
+backlog-of = { $backlog }, 리스너의 백로그
 fds-of = { $who }의 { $fds }
 in-close-wait = CLOSE_WAIT 상태로 { $time }
 more-stacks = 그 밖의 스택 { $count }개
@@ -388,7 +390,7 @@ remedy-close-on-exec = fork() 뒤 자식에서 디스크립터를 닫거나, exe
 remedy-continue = 다시 실행되게 하기
 remedy-detach = 잡고 있는 디버거를 떼거나 계속 실행시킬 것
 remedy-thaw = cgroup의 동결을 풀 것(docker unpause 또는)
-remedy-reuse = 연결을 열어 두고 재사용할 것(keep-alive, 연결 풀): 근본적인 해결책은 이것뿐임
+remedy-reuse = 연결을 재사용하고(keep-alive, 크기가 정해진 연결 풀) 쓰지 않는 것은 닫을 것: 근본적인 해결책은 이것뿐임
 remedy-more-addresses = 포트 범위는 주소 쌍마다 따로임: 출발지나 목적지 주소를 늘리면 도움이 됨
 remedy-tw-reuse = connect()가 1초 지난 TIME_WAIT의 포트를 넘겨받게 함. 타임스탬프를 쓰면 안전하며 나가는 연결에만
     해당함
@@ -410,7 +412,8 @@ remedy-not-kill = 도움이 되지 않음: ss -K는 연결을 끊지만 큐의 �
 remedy-shutdown = { $who }: close() 전에 shutdown(SHUT_WR)을 호출하면, 누가 사본을 갖고 있든 FIN이 나감
 remedy-see-held = 갖고 있는 디스크립터. 그 프로세스가 끝나면 FIN이 나감
 remedy-does-it-listen = 상대 호스트에서: 서비스가 실행 중인지, 그 주소에서 LISTEN하는지 볼 것
-remedy-see-icmp = 경로나 중간의 방화벽이 거부함: ICMP 메시지를 볼 것
+remedy-see-icmp = 경로나 중간의 방화벽이 거부함: ICMP 메시지를 볼 것. 그 주소를 가진 이웃이 없으면
+    host unreachable은 이 호스트에서 옴(ip neigh)
 remedy-diagnose-there = 상대 호스트에서 tracer diagnose를 실행하면 accept 큐가 가득 찼는지 알 수 있음. 그렇지 않다면
     SYN을 버리는 방화벽이나 경로의 손실을 찾을 것
 remedy-connecting-now = 지금 연결하고 있는 소켓
@@ -447,6 +450,9 @@ remedy-kill-self = 서버를 시작할 수 있게 이 연결을 끊음(CONFIG_IN
 remedy-not-deferred = 클라이언트는 연결된 줄 알지만, 서버는 데이터가 오기 전에는 그 연결을 보지 못함: 서버가 먼저 보내는
     프로토콜에는 TCP_DEFER_ACCEPT를 설정하지 말 것
 remedy-who-they-are = 어떤 클라이언트인지 보기
+holds-sockets = TCP 소켓 { $sockets }개, 그중 { $idle }개는 10초 동안 데이터 없음, { $most }
+remedy-close-idle = { $who } 쪽은 필요 없는 것을 닫을 것: 다 읽은 응답, 연결 풀이나 클라이언트의 쉬는 연결. 모두 쓰고 있으면
+    한도를 올릴 것
 remedy-stop-leak = 누수를 막을 것: { $who } 쪽에 디스크립터가 되돌아옴
 remedy-more-descriptors = 다음 재시작까지 시간 벌기. 하드 한도는 더 낮을 때만 올림
 remedy-bind-no-port = bind() 전에 IP_BIND_ADDRESS_NO_PORT를 설정할 것: 포트를 connect()가 골라, 목적지마다 범위 전체를 쓸

@@ -75,7 +75,7 @@ fn a_client_that_is_refused_and_tries_the_next_address(
     let local_address = Ipv4Addr::LOCALHOST.to_ipv6_mapped().octets();
     let listens = Record { local_address, ..listener(0, 128) };
     let told = found("", &[listens], Counters::default(), &observed);
-    assert_eq!(told, [(severity, "connect_failures"), (severity, "listens_elsewhere")]);
+    assert_eq!(told, [(severity, "listens_elsewhere")]);
 }
 
 /// One of several servers of a pool.
@@ -92,6 +92,36 @@ fn a_server_that_does_not_answer_is_told_although_others_do() {
     }
     let told = found("", &[], Counters::default(), &observed);
     assert_eq!(told, [(Severity::Warning, "connect_failures")]);
+}
+
+/// Programs give up by close() or by connect() with AF_UNSPEC, some before a SYN is sent again: where
+/// they try several addresses at once, and one has answered, that is no failure.
+#[rstest]
+#[case::close(Reason::AbortedLocally, 2_000, 0, true)]
+#[case::af_unspec(Reason::Disconnected, 2_000, 0, true)]
+#[case::soon(Reason::AbortedLocally, 300, 0, true)]
+#[case::soon_and_sometimes(Reason::AbortedLocally, 300, 1, false)]
+#[case::at_once(Reason::AbortedLocally, 20, 0, false)]
+fn who_gives_up_has_not_connected(
+    #[case] reason: Reason,
+    #[case] milliseconds: u64,
+    #[case] connected: u16,
+    #[case] told: bool,
+) {
+    let mut observed = Observed::default();
+    let subject = |port| client(end([10, 0, 0, 1], port), end([10, 0, 0, 2], 443));
+    for port in 0..connected {
+        let connected = ends(subject(port), State::SynSent, State::Established, None);
+        observed.observe(Update::Transition(&connected));
+    }
+    for port in 40_000..40_005 {
+        let failed = ends(subject(port), State::SynSent, State::Closed, Some(reason));
+        let elapsed = Some(milliseconds * 1_000_000);
+        observed.observe(Update::Transition(&Transition { elapsed, ..failed }));
+    }
+    let found = found("", &[], Counters::default(), &observed);
+    let expected = told.then_some((Severity::Warning, "connect_failures"));
+    assert_eq!(found, expected.into_iter().collect::<Vec<_>>());
 }
 
 /// A listener's full queue explains what those do not get who connect to it, and no others.

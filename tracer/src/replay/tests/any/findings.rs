@@ -10,10 +10,10 @@ use tracer_event::{
     close::Initiator,
     finding::{
         AcceptQueue, AcceptWait, BadEnd, Cause, ClosedButHeld, ConnectFailure, ConnectFailures,
-        ConnectionResets, DeferredAccept, Descriptors, Finding, KeepaliveRace, Leak, Listener,
-        ListensElsewhere, LostSegment, Made, NoLocalPort, OutOfDescriptors, PortUse, Problem,
-        Program, Scope, SelfConnect, Service, Severity, Status, StuckHandshake, SynBacklog,
-        TimeWaitOverflow, Worker,
+        ConnectionResets, DeferredAccept, Descriptors, Finding, Holds, KeepaliveRace, Leak,
+        Listener, ListensElsewhere, LostSegment, Made, NoLocalPort, OutOfDescriptors, PortUse,
+        Problem, Program, Scope, SelfConnect, Service, Severity, Status, StuckHandshake,
+        SynBacklog, TimeWaitOverflow, Worker,
     },
     process::{Executable, Halt},
     state::State,
@@ -261,7 +261,9 @@ fn others() -> BoxedStrategy<Problem> {
         ),
         (any::<u64>(), option::of(end()), any::<(u64, u64)>(), limit()).prop_map(
             |(half_open, local, (syn_drops, syn_cookies), limit)| {
-                let backlog = SynBacklog { half_open, local, syn_drops, syn_cookies, limit };
+                let backlog = limit.map(|limit| limit as u32);
+                let backlog =
+                    SynBacklog { half_open, local, backlog, syn_drops, syn_cookies, limit };
                 Problem::SynBacklog(backlog)
             }
         ),
@@ -272,9 +274,17 @@ fn others() -> BoxedStrategy<Problem> {
                     TimeWaitOverflow { time_wait, limit, skipped, services, closed_first };
                 Problem::TimeWaitOverflow(overflow)
             }),
-        (program(), descriptors()).prop_map(|(program, descriptors)| {
-            Problem::Descriptors(OutOfDescriptors { program, descriptors })
-        }),
+        (program(), descriptors(), option::of((service(), any::<[u64; 3]>()))).prop_map(
+            |(program, descriptors, holds)| {
+                let holds = holds.map(|(service, [sockets, of_service, idle])| Holds {
+                    sockets,
+                    service,
+                    of_service,
+                    idle,
+                });
+                Problem::Descriptors(OutOfDescriptors { program, descriptors, holds })
+            }
+        ),
         (state(), who(), service(), any::<(u64, u64, u8)>(), lost()).prop_map(
             |(state, process, service, (others, sockets, retransmits), lost)| {
                 Problem::StuckHandshake(StuckHandshake {
