@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::name;
+use super::{endpoint::Endpoint, name, process::Process};
 
 /// What a thread waits for, as far as the function tells in which it sleeps in the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -88,6 +88,20 @@ pub struct Doing {
     pub blocked: u32,
     /// Where its other threads wait, most first.
     pub waits: Vec<Wait>,
+    /// Whose data it waits for, or who takes none, where its connections show it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<Awaited>,
+}
+
+/// A peer that a process waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct Awaited {
+    /// To take what is sent: its window is closed. Else to send.
+    pub takes_nothing: bool,
+    /// Its address.
+    pub peer: Endpoint,
+    /// Who it is, on this host.
+    pub process: Option<Process>,
 }
 
 /// What a process does at the moment of a snapshot.

@@ -106,7 +106,11 @@ pub(super) fn processes_of(snapshot: &Snapshot) -> BTreeMap<u32, ProcessFacts> {
     let held = held::candidates(&snapshot.records, &snapshot.holders, time::ticks());
     let ticks = time::ticks();
     let unread = snapshot.records.iter().filter(|record| unread_for(record, ticks).is_some());
-    let held: HashSet<SocketId> = held.into_iter().chain(unread).map(SocketId::of).collect();
+    let waited_at = snapshot.records.iter().filter(|record| {
+        State::from_kernel(record.new_state) == Some(State::Listen) && record.accept_queue > 0
+    });
+    let held = held.into_iter().chain(unread).chain(waited_at);
+    let held: HashSet<SocketId> = held.map(SocketId::of).collect();
     let crowded = crowded(snapshot);
     let mut pids: BTreeMap<u32, Asked> = BTreeMap::new();
     let mut served: HashSet<u32> = HashSet::new();

@@ -175,7 +175,10 @@ impl Explain for AcceptWait {
     }
 
     fn key(&self) -> String {
-        format!("{} {:?}", self.listener.local, self.processes())
+        // Who has most connections comes first, and may be another one next time.
+        let mut pids = self.processes();
+        pids.sort_unstable();
+        format!("{} {pids:?}", self.listener.local)
     }
 }
 
@@ -213,6 +216,11 @@ impl AcceptWait {
             Some(halt) => Some(halted(*halt)),
             None => doing.as_ref().and_then(does),
         };
-        words.map(|words| wording!("which-halted", ", which {halt}", halt = words)).into()
+        let only = processes.len() == 1 || halt.is_some();
+        let words = words.map(|words| match only {
+            true => wording!("which-halted", ", which {halt}", halt = words),
+            false => wording!("first-does", ", the first of which {does}", does = words),
+        });
+        words.into()
     }
 }

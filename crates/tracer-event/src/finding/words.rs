@@ -250,7 +250,7 @@ pub(super) fn of_listener(from: &Listener) -> Vec<Line> {
 /// What a process does, in a few words after its name: `sleeps`, `is busy (98 % of a processor)`.
 pub(super) fn does(doing: &Doing) -> Option<Wording> {
     const BUSY: u32 = 50;
-    let Doing { cpu_percent, blocked, ref waits } = *doing;
+    let Doing { cpu_percent, blocked, ref waits, .. } = *doing;
     if blocked > 0 {
         return Some(wording!("does-block", "is blocked in the kernel (uninterruptible)"));
     }
@@ -261,7 +261,17 @@ pub(super) fn does(doing: &Doing) -> Option<Wording> {
     let function = &waits.first()?.function;
     Some(match WaitKind::of(function) {
         WaitKind::Accept => wording!("does-accept", "waits in accept() of another socket"),
-        WaitKind::Receive => wording!("does-receive", "waits for data of a peer"),
+        WaitKind::Receive => match &doing.on {
+            None => wording!("does-receive", "waits for data of a peer"),
+            Some(on) => {
+                let who = on.process.map(|one| format!(" ({})", process(&one))).unwrap_or_default();
+                let peer = format!("{}{who}", on.peer);
+                match on.takes_nothing {
+                    true => wording!("does-send", "waits for {peer} to take what it sends", [peer]),
+                    false => wording!("does-receive-of", "waits for data of {peer}", [peer]),
+                }
+            }
+        },
         WaitKind::Events | WaitKind::Poll | WaitKind::Ring => {
             wording!("does-poll", "waits for other events")
         }
@@ -277,7 +287,7 @@ pub(super) fn does(doing: &Doing) -> Option<Wording> {
 
 /// Where the threads of a process wait.
 pub(super) fn of_activity(doing: &Doing, who: &Process) -> Option<Line> {
-    let Doing { cpu_percent, blocked, ref waits } = *doing;
+    let Doing { cpu_percent, blocked, ref waits, .. } = *doing;
     let wait = |wait: &Wait| match wait.threads {
         1 => harmless(&wait.function).into_owned(),
         threads => format!("{} × {threads}", harmless(&wait.function)),

@@ -1,6 +1,12 @@
 //! The two snapshots, prepared for questions: sockets with their holders, by identity, listeners.
 
-use std::{cell::OnceCell, cmp::Reverse, collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{
+    cell::OnceCell,
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
@@ -12,10 +18,12 @@ use crate::{
     connection::{Connection, SocketId},
     filter::Facts,
     listeners::Listeners,
-    ports, socket,
+    ports,
+    socket::{self, awaits_answer},
+    timeouts::WINDOW_PROBE,
 };
 use tracer_event::{
-    activity::{Activity, Doing},
+    activity::{Activity, Awaited, Doing, Wait, WaitKind},
     container::Cgroup,
     endpoint::{Endpoint, Tuple},
     finding::{
@@ -282,7 +290,7 @@ impl<'a> Comparison<'a> {
     /// What a process does, where that could be seen.
     pub(super) fn doing(&self, pid: u32) -> Option<Doing> {
         let Input { first, last, .. } = self.input;
-        let Activity { running, blocked, waits, cpu, .. } =
+        let Activity { running, blocked, waits, cpu, served, .. } =
             &last.host.processes.get(&pid)?.activity;
         if waits.is_empty() && running + blocked == 0 {
             return None;
@@ -291,8 +299,43 @@ impl<'a> Comparison<'a> {
         let percent =
             before.map(|before| cpu.saturating_sub(before.activity.cpu) * 100 / self.elapsed());
         let cpu_percent = percent.map(|percent| percent as u32);
-        let waits = waits.iter().filter(|wait| wait.is_known()).cloned().collect();
-        Some(Doing { cpu_percent, blocked: *blocked, waits })
+        let waits: Vec<Wait> = waits.iter().filter(|wait| wait.is_known()).cloned().collect();
+        let reads = |wait: &Wait| WaitKind::of(&wait.function) == WaitKind::Receive;
+        let on = waits.first().filter(|one| reads(one));
+        let on = on.and_then(|_| self.awaited(pid, served.as_ref()));
+        Some(Doing { cpu_percent, blocked: *blocked, waits, on })
+    }
+
+    /// Whom a process waits for, by the descriptors of its threads' system calls; where these are not
+    /// known, who takes nothing of what it sends, or else has not answered what it has asked.
+    fn awaited(&self, pid: u32, served: Option<&BTreeSet<u32>>) -> Option<Awaited> {
+        let is_waited_for = |seen: &&Seen<'_>| {
+            let holders = self.holders(seen.record).iter();
+            let fds: Vec<Option<u32>> =
+                holders.filter(|one| one.process.pid == pid).map(|one| one.fd).collect();
+            match served {
+                _ if fds.is_empty() => false,
+                Some(served) => fds.iter().flatten().any(|fd| served.contains(fd)),
+                None if seen.record.timer == WINDOW_PROBE => true,
+                None => {
+                    awaits_answer(seen.record)
+                        && matches!(self.service(&seen.tuple()), Service::There(_))
+                }
+            }
+        };
+        let open = self.seen_in(State::Established).chain(self.seen_in(State::CloseWait));
+        let all: Vec<&Seen<'_>> = open.filter(is_waited_for).collect();
+        let is_closed = |seen: &&&Seen<'_>| seen.record.timer == WINDOW_PROBE;
+        let takes_nothing = all.iter().any(|seen| is_closed(&seen));
+        let first = all.iter().find(is_closed).or(all.first())?;
+        let tuple = first.tuple();
+        let is_peer = |seen: &&Seen<'_>| {
+            let other = seen.tuple();
+            (other.local, other.peer) == (tuple.peer, tuple.local)
+        };
+        let there = self.seen.iter().find(is_peer);
+        let process = there.and_then(|seen| self.holders(seen.record).first());
+        Some(Awaited { takes_nothing, peer: tuple.peer, process: process.map(|one| one.process) })
     }
 
     /// Descriptors of a process that loses `leaking` of them a minute; others come and go.

@@ -8,7 +8,7 @@ use super::{
     comparison::{Comparison, Detector, Seen},
     peers::{Closers, Key},
 };
-use crate::unread::unread_for;
+use crate::{socket::awaits_answer, unread::unread_for};
 use tracer_event::{
     finding::{Finding, NotReading, Problem, Service, Severity},
     process::{Halt, Owner},
@@ -76,12 +76,11 @@ fn busy(comparison: &Comparison<'_>, found: &[&Seen<'_>]) -> HashSet<u32, Random
     let holders = found.iter().flat_map(|seen| comparison.holders(seen.record));
     let pids: HashSet<u32, RandomState> = holders.map(|holder| holder.process.pid).collect();
     let is_waited_for = |seen: &&Seen<'_>| {
-        let Record { write_seq, snd_una, last_sent, last_received, .. } = *seen.record;
         let is_open = matches!(seen.state, State::Established | State::CloseWait);
-        let has_asked = last_sent != 0 && last_sent.wrapping_sub(last_received) as i32 > 0;
         is_open
-            && (write_seq != snd_una
-                || has_asked && matches!(comparison.service(&seen.tuple()), Service::There(_)))
+            && (seen.record.write_seq != seen.record.snd_una
+                || awaits_answer(seen.record)
+                    && matches!(comparison.service(&seen.tuple()), Service::There(_)))
     };
     let held = |seen: &Seen<'_>| {
         comparison.holders(seen.record).iter().map(|holder| holder.process.pid).collect::<Vec<_>>()

@@ -5,7 +5,7 @@ use crate::activity::{Doing, Wait};
 
 fn doing(function: &str, cpu_percent: u32, blocked: u32) -> Doing {
     let waits = vec![Wait { function: function.into(), threads: 2 }];
-    Doing { cpu_percent: Some(cpu_percent), blocked, waits }
+    Doing { cpu_percent: Some(cpu_percent), blocked, waits, on: None }
 }
 
 fn wait(doing: Option<Doing>, moves: bool) -> AcceptWait {

@@ -6,7 +6,7 @@ use proptest::{option, prelude::*, sample::select};
 
 use super::{bytes, close, end, pods::pod_name, process, stack, state, time};
 use tracer_event::{
-    activity::{Doing, Wait},
+    activity::{Awaited, Doing, Wait},
     close::Initiator,
     finding::{
         AcceptQueue, AcceptWait, BadEnd, Cause, ClosedButHeld, ConnectFailure, ConnectFailures,
@@ -57,8 +57,10 @@ fn doing() -> BoxedStrategy<Doing> {
     let wait = ("[a-z_.0-9]{0,20}", any::<u32>())
         .prop_map(|(function, threads)| Wait { function: function.into(), threads });
     let waits = prop::collection::vec(wait, 0..3);
-    (option::of(0..200_u32), any::<u32>(), waits)
-        .prop_map(|(cpu_percent, blocked, waits)| Doing { cpu_percent, blocked, waits })
+    let on = (any::<bool>(), end(), option::of(process()))
+        .prop_map(|(takes_nothing, peer, process)| Awaited { takes_nothing, peer, process });
+    (option::of(0..200_u32), any::<u32>(), waits, option::of(on))
+        .prop_map(|(cpu_percent, blocked, waits, on)| Doing { cpu_percent, blocked, waits, on })
         .boxed()
 }
 
