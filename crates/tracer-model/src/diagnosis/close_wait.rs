@@ -270,7 +270,10 @@ fn finding(
         fds: fds(comparison, members, pid),
         sockets: members.len() as u64,
         service: key.service,
-        peers: peers(members.iter().map(|member| member.seen), key.service),
+        peers: match &members[..] {
+            [only] => vec![(only.socket.subject.tuple.peer, 1)],
+            all => peers(all.iter().map(|member| member.seen), key.service),
+        },
         listener,
         oldest: oldest.map_or(0, |member| member.age),
         at_least: oldest.is_some_and(|member| member.at_least),

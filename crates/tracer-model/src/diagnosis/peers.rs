@@ -98,12 +98,12 @@ impl<'a> Closers<'a> {
 
 /// Clients of one address differ in their ports.
 pub(super) fn peers<'a>(
-    members: impl ExactSizeIterator<Item = &'a Seen<'a>>,
+    members: impl Iterator<Item = &'a Seen<'a>>,
     service: Service,
 ) -> Vec<(Endpoint, u64)> {
-    let address_only = matches!(service, Service::Here(_)) && members.len() > 1;
+    let here = matches!(service, Service::Here(_));
     let peers = members.map(|seen| seen.tuple().peer);
-    let peers = peers.map(|peer| if address_only { peer.with_port(0) } else { peer });
+    let peers = peers.map(|peer| if here { peer.with_port(0) } else { peer });
     most_first(peers, |peer| (peer.address(), peer.port))
 }
 
