@@ -93,6 +93,14 @@ pub struct Doing {
     pub on: Option<Awaited>,
 }
 
+impl Doing {
+    /// Whether it has done nothing but compute: none of its threads waits.
+    pub fn computes(&self) -> bool {
+        const ALL: u32 = 90;
+        self.waits.is_empty() && self.blocked == 0 && self.cpu_percent >= Some(ALL)
+    }
+}
+
 /// A peer that a process waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Awaited {

@@ -7,7 +7,7 @@ use super::{
     About, Connections, Explain, Halt, Line, Remedy, Severity,
     alike::who_do,
     remedies::{advice, resume, stacks},
-    words::{bytes, halted, line, of_activity, process, service},
+    words::{bytes, does, halted, line, of_activity, process, service},
 };
 use crate::{
     activity::Doing,
@@ -38,7 +38,7 @@ impl Explain for NotReading {
         About {
             when: "data has come on accepted connections, and for four seconds nothing was read or answered, while the \
                    processes that hold them are halted, or no thread of theirs runs, reads from these connections or \
-                   waits for them, and they wait for nobody else; a warning for three or more, or after 30 s",
+                   waits for them, and they wait for nobody else, or their only thread has computed all the time; a warning for three or more, or after 30 s",
             evidence: "the sequence numbers of both snapshots, the times of the last data, who holds the connections, \
                        and what the holders wait for: the functions that their threads sleep in, the descriptors of \
                        their system calls and epoll instances with the events asked for",
@@ -49,8 +49,10 @@ impl Explain for NotReading {
 
     fn sentence(&self, _: Severity) -> Wording {
         let Connections { holders, sockets, .. } = &self.connections;
-        let state = self.halted.zip(holders.first()).map(|(halt, first)| {
-            let (who, does) = (process(&first.process), halted(halt));
+        let busy = || self.doing.as_ref().filter(|doing| doing.computes()).and_then(does);
+        let state = self.halted.map(halted).or_else(busy);
+        let state = state.zip(holders.first()).map(|(does, first)| {
+            let who = process(&first.process);
             Wording::new(format!("; {who} {does}"), does)
         });
         wording!(
@@ -69,7 +71,7 @@ impl Explain for NotReading {
         let mut lines = self.connections.evidence();
         let doing = self.doing.as_ref().zip(self.connections.holders.first());
         lines.extend(doing.and_then(|(doing, first)| of_activity(doing, &first.process)));
-        if self.halted.is_none() {
+        if self.halted.is_none() && !self.doing.as_ref().is_some_and(Doing::computes) {
             let nobody = wording!(
                 "nobody-waits",
                 "by nobody: no thread reads from these connections, polls them or runs"

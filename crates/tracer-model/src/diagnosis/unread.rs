@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{socket::awaits_answer, unread::unread_for};
 use tracer_event::{
+    activity::Doing,
     finding::{Finding, NotReading, Problem, Service, Severity},
     process::{Halt, Owner},
     state::State,
@@ -21,6 +22,9 @@ pub(super) const DETECTORS: &[Detector] = &[unread];
 const SEVERAL: u64 = 3;
 /// One of few that waits for longer waits in vain, nanoseconds.
 const LONG: u64 = 30_000_000_000;
+
+/// A computation that takes longer keeps all others waiting.
+const COMPUTATION: u64 = 10_000_000_000;
 
 /// Accepted connections with data that nobody reads or waits for.
 fn unread(comparison: &Comparison<'_>) -> Vec<Finding> {
@@ -36,6 +40,7 @@ fn unread(comparison: &Comparison<'_>) -> Vec<Finding> {
         let is_left = |holder: &Owner| {
             halt(comparison, holder).is_some()
                 || leaves_unread(comparison, holder) && !busy.contains(&holder.process.pid)
+                || computes(comparison, holder)
         };
         let is_here = matches!(comparison.service(&seen.tuple()), Service::Here(_));
         if !holders.is_empty()
@@ -64,6 +69,26 @@ fn leaves_unread(comparison: &Comparison<'_>, holder: &Owner) -> bool {
     let facts = comparison.input.last.host.processes.get(&holder.process.pid);
     let facts = facts.zip(holder.fd);
     facts.is_some_and(|(facts, fd)| facts.activity.leaves_unread(fd))
+}
+
+/// Whether the only thread of a process has computed all the time, and no data has moved on any of its
+/// connections.
+fn computes(comparison: &Comparison<'_>, holder: &Owner) -> bool {
+    let pid = holder.process.pid;
+    if !comparison.doing(pid).is_some_and(|doing| doing.computes()) {
+        return false;
+    }
+    let facts = comparison.input.last.host.processes.get(&pid);
+    let is_alone = facts.is_some_and(|facts| facts.activity.running == 1);
+    let numbers = |record: &Record| (record.write_seq, record.copied_seq);
+    let is_its = |seen: &&Seen<'_>| {
+        seen.state != State::Listen
+            && comparison.holders(seen.record).iter().any(|one| one.process.pid == pid)
+    };
+    let stands = |seen: &Seen<'_>| {
+        seen.earlier.is_some_and(|earlier| numbers(earlier) == numbers(seen.record))
+    };
+    is_alone && comparison.seen.iter().filter(is_its).all(stands)
 }
 
 fn halt(comparison: &Comparison<'_>, holder: &Owner) -> Option<Halt> {
@@ -117,7 +142,11 @@ fn finding(
         doing: first.and_then(|pid| comparison.doing(pid)),
         connections,
     };
-    let is_much = problem.connections.sockets >= SEVERAL || problem.waiting >= LONG;
+    // A long computation comes to its end.
+    let computes = problem.doing.as_ref().is_some_and(Doing::computes);
+    let is_several =
+        problem.connections.sockets >= SEVERAL && (!computes || problem.waiting >= COMPUTATION);
+    let is_much = is_several || problem.waiting >= LONG;
     let severity = if is_much { Severity::Warning } else { Severity::Info };
     comparison.finding(severity, netns, Problem::NotReading(Box::new(problem)))
 }

@@ -113,3 +113,27 @@ fn a_halted_server_is_told_with_that() {
     let (_, unread) = unread(&diagnosis).unwrap();
     assert_eq!(unread.halted, Some(Halt::Stopped));
 }
+
+/// One thread, and it has computed for nine tenths of the time: until it is done it reads nothing.
+#[rstest]
+#[case::all_the_time(3, 12, 1, 95, Some(Severity::Warning))]
+#[case::for_a_while(3, 8, 1, 95, Some(Severity::Info))]
+#[case::half_of_the_time(3, 12, 1, 50, None)]
+#[case::beside_another_thread(3, 12, 2, 95, None)]
+fn who_computes_reads_nothing(
+    #[case] count: u64,
+    #[case] seconds: u64,
+    #[case] running: u32,
+    #[case] percent: u64,
+    #[case] severity: Option<Severity>,
+) {
+    let records: Vec<Record> = (0..count).map(|n| asked(n, seconds)).collect();
+    let at = |time, cpu| {
+        let mut look = server(time, &records, "", None);
+        look.host.processes.get_mut(&900).unwrap().activity =
+            Activity { running, cpu, ..Activity::default() };
+        look
+    };
+    let diagnosis = find(&at(SECOND, 0), &at(SECOND + OBSERVED, OBSERVED * percent / 100));
+    assert_eq!(unread(&diagnosis).map(|(severity, _)| severity), severity);
+}
