@@ -8,7 +8,7 @@ use super::{
     comparison::{Comparison, Detector, Seen},
     peers::{Closers, Key},
 };
-use crate::{socket::awaits_answer, unread::unread_for};
+use crate::{socket::awaits_answer, timeouts::since, unread::unread_for};
 use tracer_event::{
     activity::Doing,
     finding::{Finding, NotReading, Problem, Service, Severity},
@@ -80,13 +80,15 @@ fn computes(comparison: &Comparison<'_>, holder: &Owner) -> bool {
     }
     let facts = comparison.input.last.host.processes.get(&pid);
     let is_alone = facts.is_some_and(|facts| facts.activity.running == 1);
-    let numbers = |record: &Record| (record.write_seq, record.copied_seq);
     let is_its = |seen: &&Seen<'_>| {
         seen.state != State::Listen
             && comparison.holders(seen.record).iter().any(|one| one.process.pid == pid)
     };
+    let ticks = comparison.input.ticks;
     let stands = |seen: &Seen<'_>| {
-        seen.earlier.is_some_and(|earlier| numbers(earlier) == numbers(seen.record))
+        let sent = since(seen.record, seen.record.last_sent, ticks);
+        let has_read = |earlier: &Record| earlier.copied_seq != seen.record.copied_seq;
+        sent.is_none_or(|time| time >= comparison.elapsed()) && !seen.earlier.is_some_and(has_read)
     };
     is_alone && comparison.seen.iter().filter(is_its).all(stands)
 }
