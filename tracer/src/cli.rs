@@ -69,7 +69,8 @@ pub fn run() -> ExitCode {
 /// Needs more of the stack than there was before [`limits::stack`].
 #[inline(never)]
 fn run_command() -> ExitCode {
-    let fail_otherwise = exec::is_asked_for().then_some(exec::fail as fn(&str) -> ExitCode);
+    let fail_otherwise =
+        exec::is_asked_for(&command::bare()).then_some(exec::fail as fn(&str) -> ExitCode);
     let fail = fail_otherwise.unwrap_or(fail);
     let parsed = command::command().try_get_matches();
     let Cli { verbose, trace, words, program, command, .. } =

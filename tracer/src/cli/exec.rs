@@ -115,8 +115,9 @@ impl ExecArguments {
 const FAILED: u8 = 125;
 
 /// Whether a command line asks for a command to be run: then what is wrong with it is [`FAILED`].
-pub(super) fn is_asked_for() -> bool {
-    is_exec(&super::command::bare(), std::env::args_os().skip(1))
+/// `whole` has the commands.
+pub(super) fn is_asked_for(whole: &clap::Command) -> bool {
+    is_exec(whole, std::env::args_os().skip(1))
 }
 
 /// `exec` as the command; or no command, and `--`.
@@ -314,7 +315,8 @@ mod tests {
     #[case::file(&["replay", "exec"], false)]
     #[case::other_command(&["replay", "--speed", "3", "--", "x.json"], false)]
     fn what_runs_a_command_is_known_by_its_first_words(#[case] words: &[&str], #[case] is: bool) {
-        let words = words.iter().map(OsString::from);
-        assert_eq!(is_exec(&crate::cli::command::bare(), words), is);
+        let commands = ["exec", "sockets", "replay"].map(clap::Command::new);
+        let whole = clap::Command::new("tracer").subcommands(commands);
+        assert_eq!(is_exec(&whole, words.iter().map(OsString::from)), is);
     }
 }

@@ -95,6 +95,7 @@ pub(super) const LEFT_OUT: &[(&str, &str)] = &[
     ("stacks", "wants a C compiler and debug information"),
     ("screens", "wants tmux"),
     ("top", "wants tmux and a browser's fonts; the kernel has no part in it"),
+    ("trusted", "configuration; the kernel has no part in it"),
     ("volume", "measures; the kernel has no part in it"),
     ("web", "wants Prometheus; the kernel has no part in it"),
 ];

@@ -197,7 +197,7 @@ fn the_timeout_to_raise_is_named_by_program(#[case] name: &str, #[case] words: &
     assert_eq!(remedies.len(), 3);
 }
 
-fn others() -> [Finding; 8] {
+fn others() -> [Finding; 7] {
     [
         connects(100, vec![failed(Reason::Refused, 5), failed(Reason::ConnectTimeout, 1)]),
         resets(Service::Here(at("10.0.0.1", 80)), &[(Reason::ResetSentUnreadData, 3)]),
@@ -214,16 +214,6 @@ fn others() -> [Finding; 8] {
             program: app(900),
             descriptors: Descriptors::new(1_000, 1_024, 12.0),
             holds: None,
-        })),
-        of(Problem::Descriptors(OutOfDescriptors {
-            program: app(901),
-            descriptors: Descriptors::new(1_000, 1_024, 0.0),
-            holds: Some(Holds {
-                sockets: 990,
-                service: Service::There(at("10.0.0.9", 443)),
-                of_service: 980,
-                idle: 970,
-            }),
         })),
         of(Problem::StuckHandshake(StuckHandshake {
             state: State::SynSent,

@@ -143,8 +143,7 @@ pub(super) fn none_left(left: Option<f64>) -> Option<Wording> {
     left.map(|left| exhausted(", ", left))
 }
 
-/// `exhausted in 12 min`, `3 h`, `5 days`, `less than a minute`, behind what separates it in
-/// English.
+/// `exhausted in 12 min`, `3 h`, `5 days`, `less than a minute`; in English behind `before`.
 pub(super) fn exhausted(before: &str, minutes: f64) -> Wording {
     let (name, time) = match minutes {
         ..1.0 => ("left-minute", "less than a minute".to_owned()),

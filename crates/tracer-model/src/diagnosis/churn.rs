@@ -6,9 +6,8 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::{
-    common::of_one_name,
+    common::{has_room, of_one_name},
     comparison::{Comparison, Detector},
-    observed::has_room,
 };
 use tracer_event::{
     close::{Initiator, Reason},

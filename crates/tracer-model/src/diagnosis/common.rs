@@ -7,6 +7,15 @@ use hashbrown::{HashMap, HashSet};
 
 use tracer_event::process::Process;
 
+/// Destinations, and processes, of which it is counted what happened: anybody may connect to anywhere.
+/// What comes beyond is not judged.
+const MOST: usize = 4_096;
+
+/// Whether there is room for one more, or it is known.
+pub(super) fn has_room<K: Eq + Hash, V>(known: &HashMap<K, V, RandomState>, key: &K) -> bool {
+    known.len() < MOST || known.contains_key(key)
+}
+
 /// How many there are of each, most first; of equally many in the order of `tie`.
 pub(super) fn most_first<T: Hash + Eq, O: Ord>(
     all: impl Iterator<Item = T>,

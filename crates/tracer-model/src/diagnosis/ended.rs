@@ -6,8 +6,8 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::{
+    common::has_room,
     comparison::{Comparison, Detector},
-    observed::has_room,
 };
 use crate::filter::Condition;
 use tracer_event::{

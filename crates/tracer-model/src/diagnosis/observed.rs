@@ -1,13 +1,13 @@
 //! What happened between the two snapshots, as far as a diagnosis needs it.
 
-use std::{borrow::Cow, hash::Hash};
+use std::borrow::Cow;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::{
     churn::Short,
-    common::of_one_name,
+    common::{has_room, of_one_name},
     comparison::{Comparison, Detector},
     ended::Ended,
     history::History,
@@ -25,15 +25,6 @@ pub(super) const DETECTORS: &[Detector] = &[failures];
 
 /// Calls of connect() are counted by namespace, process and destination.
 type ConnectKey = (u32, u32, Endpoint);
-
-/// Destinations, and processes, of which it is counted what happened: anybody may connect to anywhere.
-/// What comes beyond is not judged.
-const MOST: usize = 4_096;
-
-/// Whether there is room for one more, or it is known.
-pub(super) fn has_room<K: Eq + Hash, V>(known: &HashMap<K, V, RandomState>, key: &K) -> bool {
-    known.len() < MOST || known.contains_key(key)
-}
 
 /// Gathers it from the table's updates.
 #[derive(Clone, Debug, Default)]

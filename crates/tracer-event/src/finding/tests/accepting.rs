@@ -60,8 +60,18 @@ pub(super) fn deferred() -> Finding {
 }
 
 /// All of them, for what holds for each.
-pub(super) fn all() -> [Finding; 5] {
-    [waiting(None, false), waiting(None, true), held(), itself(&[]), deferred()]
+pub(super) fn all() -> [Finding; 6] {
+    [waiting(None, false), waiting(None, true), held(), itself(&[]), deferred(), crowded()]
+}
+
+/// Who has no descriptor left cannot accept either.
+fn crowded() -> Finding {
+    let service = Service::There(at("10.0.0.9", 443));
+    of(Problem::Descriptors(OutOfDescriptors {
+        program: app(901),
+        descriptors: Descriptors::new(1_000, 1_024, 0.0),
+        holds: Some(Holds { sockets: 990, service, of_service: 980, idle: 970 }),
+    }))
 }
 
 #[rstest]
