@@ -116,7 +116,8 @@ fn trace_to_file(namespace: &Namespace, path: &std::path::Path) -> (Tracer, Leas
 }
 
 /// What must be the same in two traces: each tracer looks at the clock, and at who holds the
-/// sockets that are there already, at its own time.
+/// sockets that are there already, at its own time. What happens to two sockets at one time may be told
+/// in either order.
 fn comparable(trace: &Trace) -> Vec<String> {
     let own = [
         "/time",
@@ -135,7 +136,10 @@ fn comparable(trace: &Trace) -> Vec<String> {
         }
         value.to_string()
     };
-    trace.transitions().map(text).collect()
+    let mut all: Vec<(Option<u64>, String)> =
+        trace.transitions().map(|one| (one.number("/socket/cookie"), text(one))).collect();
+    all.sort_by_key(|(cookie, _)| *cookie);
+    all.into_iter().map(|(_, text)| text).collect()
 }
 
 #[test]

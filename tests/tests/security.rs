@@ -298,6 +298,7 @@ fn each_promise_names_a_test_that_there_is() {
         include_str!("owners.rs"),
         include_str!("security.rs"),
         include_str!("stacks.rs"),
+        include_str!("trusted.rs"),
         include_str!("web.rs"),
         include_str!("../../crates/tracer-kernel/src/confine.rs"),
         include_str!("../../crates/tracer-kernel/src/pods.rs"),

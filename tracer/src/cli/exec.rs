@@ -316,7 +316,7 @@ mod tests {
     #[case::other_command(&["replay", "--speed", "3", "--", "x.json"], false)]
     fn what_runs_a_command_is_known_by_its_first_words(#[case] words: &[&str], #[case] is: bool) {
         let commands = ["exec", "sockets", "replay"].map(clap::Command::new);
-        let whole = clap::Command::new("tracer").subcommands(commands);
+        let whole = clap::Command::new(env!("CARGO_PKG_NAME")).subcommands(commands);
         assert_eq!(is_exec(&whole, words.iter().map(OsString::from)), is);
     }
 }
