@@ -39,6 +39,7 @@ pub mod expect;
 pub mod fanotify;
 pub mod far;
 pub mod fault;
+pub mod files;
 pub mod ftrace;
 pub mod held;
 pub mod kernel;

@@ -2,13 +2,12 @@
 
 use std::{
     env, fs,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{self, Command, Stdio},
     thread,
 };
 
-use crate::{netns::run, tracer::program};
+use crate::{files::set_mode, netns::run, tracer::program};
 
 /// `nobody`.
 const USER: &str = "65534";
@@ -30,7 +29,7 @@ impl Stranger {
         let stranger = Self { directory };
         fs::copy(program(), stranger.program()).expect("a copy of the program");
         for path in [&stranger.directory, &stranger.program()] {
-            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("its own files");
+            set_mode(path, 0o755);
         }
         if !capabilities.is_empty() {
             let program = stranger.program();

@@ -7,7 +7,6 @@
 use std::{
     collections::BTreeSet,
     fs,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -16,6 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tracer_tests::{
     deployed::{list, of_kind, rendered, repository, text, texts},
+    files::set_mode,
     leashed::Leashed,
     receiver::{fetch, fetched, in_host},
     sockets::{eventually, free_port},
@@ -221,7 +221,7 @@ fn the_unit_is_valid_and_its_capabilities_suffice() {
     let (program, log) = (place.path().join("tracer"), place.path().join("log"));
     // The user must be able to start it, wherever it was built.
     fs::copy(tracer_tests::tracer::program(), &program).unwrap();
-    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    set_mode(place.path(), 0o755);
     verify(&unit, &program);
     let capabilities = listed(&unit, "AmbientCapabilities");
     assert_eq!(capabilities, listed(&unit, "CapabilityBoundingSet"));

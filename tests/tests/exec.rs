@@ -4,7 +4,7 @@ use std::{
     fs,
     io::Write as _,
     net::TcpStream,
-    os::unix::{fs::PermissionsExt as _, process::ExitStatusExt as _},
+    os::unix::process::ExitStatusExt as _,
     path::Path,
     process::{Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
@@ -13,6 +13,7 @@ use std::{
 
 use tracer_tests::{
     exec::{exec, json, lines, of_kind, said, web_server},
+    files::set_mode,
     netns::isolated,
     tracer::program,
 };
@@ -182,10 +183,10 @@ fn behind_sudo_the_command_runs_as_the_user_who_asked() {
 #[test]
 fn a_command_may_execute_what_is_setuid() {
     let directory = tempfile::tempdir().unwrap();
-    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    set_mode(directory.path(), 0o755);
     let copy = directory.path().join("id");
     fs::copy("/usr/bin/id", &copy).unwrap();
-    fs::set_permissions(&copy, fs::Permissions::from_mode(0o4755)).unwrap();
+    set_mode(&copy, 0o4755);
     let mut command = exec(&["--quiet"], &[copy.to_str().unwrap(), "-u"]);
     let output = command.env("SUDO_UID", "65534").output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "0\n");

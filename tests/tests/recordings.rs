@@ -17,6 +17,7 @@ use tempfile::TempDir;
 use tracer_tests::{
     background::Background,
     case::python,
+    files::set_mode,
     load,
     netns::{Namespace, isolated},
     peer::Peer,
@@ -165,7 +166,7 @@ impl Flight {
             namespace.inode
         );
         fs::write(&configuration, text).unwrap();
-        fs::set_permissions(&configuration, fs::Permissions::from_mode(0o600)).unwrap();
+        set_mode(&configuration, 0o600);
         let daemon = Background::start(&mut command(
             "",
             &["daemon", "--config", configuration.to_str().unwrap()],

@@ -5,7 +5,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     thread,
     time::Duration,
@@ -15,6 +15,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tracer_tests::{
     background::Background,
+    files::set_mode,
     load,
     netns::{Namespace, isolated, run},
     output::{assert_complete, files, lines, read, record},
@@ -128,7 +129,7 @@ fn without_inodes_nothing_is_lost() {
 #[test]
 fn in_a_directory_that_is_read_only_nothing_is_lost() {
     let allow = |directory: &Path, mode| {
-        fs::set_permissions(directory, fs::Permissions::from_mode(mode)).unwrap();
+        set_mode(directory, mode);
     };
     nothing_is_lost(
         "size=512M",
@@ -154,7 +155,7 @@ fn a_file_that_cannot_be_opened_anew_goes_on_and_is_opened_later() {
         let path = directory.path().join("trace");
         let tracer = record("", namespace, &path, &[]);
         let allow = |mode| {
-            fs::set_permissions(directory.path(), fs::Permissions::from_mode(mode)).unwrap();
+            set_mode(directory.path(), mode);
         };
         load::connections(50);
         fs::rename(&path, directory.path().join("trace.1")).unwrap();

@@ -5,7 +5,7 @@
 use std::{
     fs,
     net::{SocketAddr, TcpListener, TcpStream},
-    os::unix::fs::{FileExt as _, PermissionsExt as _, chown},
+    os::unix::fs::{FileExt as _, chown},
     path::{Path, PathBuf},
     process::Command,
     thread,
@@ -20,6 +20,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tracer_tests::{
     diagnosis::Diagnosis,
+    files::set_mode,
     kernel::lacks,
     netns::{Namespace, isolated},
     peer::Peer,
@@ -49,7 +50,7 @@ impl Leaky {
     /// Of another user, who has done something to the program.
     fn hostile(forge: impl FnOnce(&Path)) -> Self {
         let (directory, program) = Self::build(FRAME_POINTERS);
-        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        set_mode(directory.path(), 0o755);
         forge(&program);
         let as_user = ["--regid=65534", "--clear-groups", program.to_str().unwrap()];
         Self::serving(directory, Peer::start("setpriv", "--reuid=65534", &as_user))

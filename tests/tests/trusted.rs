@@ -4,15 +4,12 @@
 
 use std::{
     fs,
-    os::unix::fs::{PermissionsExt as _, chown, symlink},
+    os::unix::fs::{chown, symlink},
     path::{Path, PathBuf},
 };
 
+use tracer_tests::files::set_mode;
 use tracer_tests::tracer::command;
-
-fn set_mode(path: &Path, mode: u32) {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-}
 
 /// What `tracer daemon --check` says of a file, in one line; nothing where it takes it.
 fn refusal(path: &Path) -> Option<String> {
@@ -35,12 +32,16 @@ const SOMEBODY: Option<u32> = Some(64_999);
 
 /// `directory/t.toml`, of that mode, in a directory of that mode.
 fn lay(directory: &Path, of_directory: u32, of_file: u32) -> PathBuf {
-    fs::create_dir(directory).unwrap();
+    make(directory, of_directory);
     let file = directory.join("t.toml");
     fs::write(&file, "journald = true\n").unwrap();
     set_mode(&file, of_file);
-    set_mode(directory, of_directory);
     file
+}
+
+fn make(directory: &Path, mode: u32) {
+    fs::create_dir(directory).unwrap();
+    set_mode(directory, mode);
 }
 
 fn link(target: &Path, link: PathBuf) -> PathBuf {
@@ -97,8 +98,7 @@ const WAYS: [Way; 13] = [
     Way {
         name: "further up",
         lay: |at| {
-            fs::create_dir(at.join("up")).unwrap();
-            set_mode(&at.join("up"), 0o775);
+            make(&at.join("up"), 0o775);
             lay(&at.join("up/d"), 0o755, 0o644)
         },
         refused: Some("/up (mode 0775)"),
@@ -107,8 +107,7 @@ const WAYS: [Way; 13] = [
         name: "a link in a directory of all",
         lay: |at| {
             let file = lay(&at.join("d"), 0o755, 0o644);
-            fs::create_dir(at.join("links")).unwrap();
-            set_mode(&at.join("links"), 0o777);
+            make(&at.join("links"), 0o777);
             link(&file, at.join("links/link"))
         },
         refused: Some("/links (mode 0777)"),
@@ -117,8 +116,7 @@ const WAYS: [Way; 13] = [
         name: "somebody's link in a sticky directory",
         lay: |at| {
             let file = lay(&at.join("d"), 0o755, 0o644);
-            fs::create_dir(at.join("links")).unwrap();
-            set_mode(&at.join("links"), 0o1777);
+            make(&at.join("links"), 0o1777);
             let link = link(&file, at.join("links/link"));
             std::os::unix::fs::lchown(&link, SOMEBODY, None).unwrap();
             link
@@ -128,8 +126,7 @@ const WAYS: [Way; 13] = [
     Way {
         name: "links through a directory of all",
         lay: |at| {
-            fs::create_dir(at.join("links")).unwrap();
-            set_mode(&at.join("links"), 0o777);
+            make(&at.join("links"), 0o777);
             let inner = link(&lay(&at.join("d"), 0o755, 0o644), at.join("links/inner"));
             link(&inner, at.join("outer"))
         },

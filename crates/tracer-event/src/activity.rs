@@ -1,6 +1,6 @@
 //! What a process does at the moment of a snapshot: whether its threads run or wait, and for what.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -88,7 +88,7 @@ pub struct Doing {
     pub blocked: u32,
     /// Where its other threads wait, most first.
     pub waits: Vec<Wait>,
-    /// Whose data it waits for, or who takes none, where its connections show it.
+    /// Whose data it waits for, or who takes none, where the system calls of its threads show it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on: Option<Awaited>,
 }
@@ -128,6 +128,8 @@ pub struct Activity {
     /// The descriptors that it waits for, by accept(), recv() or epoll; `None` where that was not
     /// asked, or cannot be seen.
     pub served: Option<BTreeSet<u32>>,
+    /// The descriptors of connections in whose system calls threads wait, and whether to send.
+    pub calls: BTreeMap<u32, bool>,
 }
 
 impl Activity {

@@ -116,15 +116,6 @@ pub fn idle(record: &Record, ticks: Ticks) -> Option<u64> {
     moved.filter_map(|last| timeouts::since(record, last, ticks)).min()
 }
 
-/// Whether something was sent since anything came. Within one jiffy the order is not known, unless
-/// nothing ever came.
-pub(crate) fn awaits_answer(record: &Record) -> bool {
-    let Record { last_sent, last_received, bytes_acked, bytes_received, .. } = *record;
-    // The SYN counts as one.
-    let has_only_sent = bytes_received == 0 && bytes_acked > 1;
-    last_sent != 0 && (last_sent.wrapping_sub(last_received) as i32 > 0 || has_only_sent)
-}
-
 fn timer(record: &Record, ticks: Ticks) -> Option<Timer> {
     let name = match (record.kind, record.timer) {
         _ if record.timer_expires == 0 => return None,

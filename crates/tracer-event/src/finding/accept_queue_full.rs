@@ -121,6 +121,6 @@ impl Explain for AcceptQueue {
     }
 
     fn key(&self) -> String {
-        format!("{} {:?}", self.listener.local, self.processes())
+        self.listener.key()
     }
 }

@@ -175,10 +175,7 @@ impl Explain for AcceptWait {
     }
 
     fn key(&self) -> String {
-        // Who has most connections comes first, and may be another one next time.
-        let mut pids = self.processes();
-        pids.sort_unstable();
-        format!("{} {pids:?}", self.listener.local)
+        self.listener.key()
     }
 }
 

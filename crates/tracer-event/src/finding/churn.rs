@@ -73,8 +73,8 @@ impl Churn {
 impl Explain for Churn {
     fn about() -> About {
         About {
-            when: "a process opened ten connections a second or more to one destination, each for one short exchange; \
-                   a hundredth of the time goes into handshakes, or half of the ports is taken; info, and a warning where the ports that wait in TIME_WAIT run out, or handshakes of ten \
+            when: "a process opened ten connections a second or more to one destination, each for one short exchange, \
+                   and at least a hundredth of their time goes into handshakes, or half of the ports would be taken: info, and a warning where the ports that wait in TIME_WAIT run out, or handshakes of ten \
                    milliseconds or more take half of the time",
             evidence: "the connections that began and ended while it was observed: their handshakes, bytes and \
                        lifetimes, and who closed first",

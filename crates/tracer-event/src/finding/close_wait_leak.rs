@@ -93,8 +93,8 @@ impl Explain for Leak {
     fn about() -> About {
         About {
             when: "sockets are in CLOSE_WAIT and no data moves on them: a warning for three or more of one \
-                   cause that have stayed, or one that is 30 s old (this alone where the peers are on this host and \
-                   hold their half-closed ends); critical when the descriptors \
+                   cause that have stayed, or one that is 30 s old (only the latter where their clients are on this \
+                   host and hold their ends, as while they wait for an answer); critical when the descriptors \
                    or the accept queue are exhausted; else information",
             evidence: "the sockets, their receive queues and holders in two snapshots, the listener that \
              they came from, and the FIN if it was seen; of both sides of what a proxy forwards, equal bytes or a \

@@ -125,9 +125,7 @@ impl ConnectFailures {
             _ => Wording::new(format!("failed: {all}"), all),
         }
     }
-}
 
-impl ConnectFailures {
     /// Not in the client's namespace, unless its own loopback has refused.
     fn does_it_listen(&self, enter: &str) -> Remedy {
         let enter = if self.peer.address().is_loopback() { enter } else { "" };
@@ -146,8 +144,8 @@ impl Explain for ConnectFailures {
     fn about() -> About {
         About {
             when: "while observed, three or more attempts of a process to connect to one destination \
-                   failed (given up after 100 ms to 1 s: only where none succeeded), and at least a tenth of \
-                   all, or as many handshakes needed another SYN \
+                   failed, and at least a tenth of all (those given up within a second, but after 100 ms, count \
+                   where none succeeded), or as many handshakes needed another SYN \
                    (information below that, and where the program reaches the same port by the \
                    other version of IP)",
             evidence: "each end of SYN_SENT: the RST, ICMP error or timeout that ended it, and the \

@@ -79,6 +79,6 @@ impl Explain for DeferredAccept {
     }
 
     fn key(&self) -> String {
-        format!("{} {:?}", self.listener.local, self.processes())
+        self.listener.key()
     }
 }

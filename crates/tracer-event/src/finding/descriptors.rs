@@ -42,8 +42,9 @@ pub struct Holds {
 impl Explain for OutOfDescriptors {
     fn about() -> About {
         About {
-            when: "a process uses 80 % of its descriptors, and leaks connections or has TCP sockets in half of them; \
-             or it leaks and has less than an hour left; critical from 95 %, or with less than ten minutes",
+            when: "a process that leaks connections uses 80 % of its descriptors, or has less than an hour left; \
+             critical from 95 %, or with less than ten minutes. Or one uses 80 %, half of them TCP sockets: info, a \
+             warning from 95 % or with less than an hour left, critical with none or less than ten minutes",
             evidence: "/proc/PID/fd and the soft limit of the process, in both snapshots",
             unknown: "descriptors that are no sockets and grow for another reason: they count, but nothing says why",
         }

@@ -120,6 +120,15 @@ pub struct Listener {
     pub candidates: u32,
 }
 
+impl Listener {
+    /// What makes it the same at different times: its address, and the youngest of its processes, as
+    /// others may share the address (SO_REUSEPORT), and a master may be named or not.
+    pub(super) fn key(&self) -> String {
+        let youngest = self.processes.iter().map(|one| one.process.pid).max();
+        format!("{} {}", self.local, youngest.unwrap_or(0))
+    }
+}
+
 fn one() -> u32 {
     1
 }

@@ -38,7 +38,7 @@ pub(super) fn activity(pid: u32, stat: &Stat, descriptors: bool) -> Activity {
                 let function = fs::read(thread.join("wchan")).unwrap_or_default();
                 let function = escape(&function).into_owned();
                 if descriptors {
-                    note_call(&thread, &function, &mut served, &mut found.reading_input);
+                    note_call(&thread, &function, &mut served, &mut found);
                 }
                 *waits.entry(function).or_default() += 1;
             }
@@ -63,27 +63,39 @@ pub(super) fn activity(pid: u32, stat: &Stat, descriptors: bool) -> Activity {
     found
 }
 
-/// Notes the descriptor that a thread waits for in accept() or recv(), and whether it reads standard
-/// input: the first argument of its system call (`0 0x4 0x7ffd… `). Where that cannot be read it
-/// may be any.
+/// Notes the descriptor that a thread waits for in accept(), recv() or send(), and whether it reads
+/// standard input: the first argument of its system call (`0 0x4 0x7ffd… `). Where that cannot be read
+/// it may be any.
 fn note_call(
     thread: &Path,
     function: &str,
     served: &mut Option<BTreeSet<u32>>,
-    reading_input: &mut u32,
+    found: &mut Activity,
 ) {
-    let is_socket = matches!(WaitKind::of(function), WaitKind::Accept | WaitKind::Receive);
+    let kind = WaitKind::of(function);
+    let is_socket = matches!(kind, WaitKind::Accept | WaitKind::Receive);
     if !is_socket && !function.contains("pipe_read") {
         return;
     }
     let text = fs::read_to_string(thread.join("syscall")).unwrap_or_default();
     let fd = first_argument(&text);
-    *reading_input += u32::from(fd == Some(0));
+    found.reading_input += u32::from(fd == Some(0));
+    if let Some(fd) = fd.filter(|_| kind == WaitKind::Receive) {
+        found.calls.insert(fd, sends(&text));
+    }
     match (served.as_mut(), fd) {
         _ if !is_socket => {}
         (Some(served), Some(fd)) => drop(served.insert(fd)),
         _ => *served = None,
     }
+}
+
+/// Whether a system call sends: both directions sleep in one function (`wait_woken`).
+fn sends(call: &str) -> bool {
+    use libc::{SYS_sendfile, SYS_sendmmsg, SYS_sendmsg, SYS_sendto, SYS_write, SYS_writev};
+    let number = call.split_ascii_whitespace().next().and_then(|word| word.parse().ok());
+    let sending = [SYS_sendfile, SYS_sendmmsg, SYS_sendmsg, SYS_sendto, SYS_write, SYS_writev];
+    number.is_some_and(|number| sending.contains(&number))
 }
 
 fn first_argument(call: &str) -> Option<u32> {
@@ -140,6 +152,15 @@ mod tests {
     #[case("", None)]
     fn the_first_argument_is_the_descriptor(#[case] call: &str, #[case] fd: Option<u32>) {
         assert_eq!(first_argument(call), fd);
+    }
+
+    #[test]
+    fn who_sends_does_not_receive() {
+        let call =
+            |number: libc::c_long| format!("{number} 0x4 0x7ffd2 0x400 0x0 0x0 0x0 0x7ffd 0x7f1");
+        assert!(sends(&call(libc::SYS_sendto)) && sends(&call(libc::SYS_write)));
+        assert!(![libc::SYS_recvfrom, libc::SYS_read].map(call).iter().any(|call| sends(call)));
+        assert!(!sends("running\n") && !sends(""));
     }
 
     #[test]

@@ -86,10 +86,12 @@ fn judge(comparison: &Comparison<'_>, queue: &Queue<'_>) -> Option<Finding> {
 
 /// What there is to say of the listener, whoever waits.
 fn of_listener(comparison: &Comparison<'_>, listeners: &[&Record]) -> Option<AcceptWait> {
-    let listener = comparison.listener(listeners)?;
     let netns = listeners[0].netns;
     let all = comparison.listeners_of(netns, Tuple::of(listeners[0]).local);
     let workers = workers::of(comparison, &all);
+    let accepts = |process: &Process| workers.iter().any(|worker| worker.process.is(process));
+    let is_master = |process: &Process| !workers.is_empty() && !accepts(process);
+    let listener = comparison.listener_but(listeners, is_master)?;
     let siblings: Vec<&Record> = all
         .into_iter()
         .filter(|other| !listeners.iter().any(|one| std::ptr::eq(*one, *other)))

@@ -1,12 +1,6 @@
 //! The two snapshots, prepared for questions: sockets with their holders, by identity, listeners.
 
-use std::{
-    cell::OnceCell,
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-    sync::Arc,
-};
+use std::{cell::OnceCell, collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
@@ -18,9 +12,7 @@ use crate::{
     connection::{Connection, SocketId},
     filter::Facts,
     listeners::Listeners,
-    ports,
-    socket::{self, awaits_answer},
-    timeouts::WINDOW_PROBE,
+    ports, socket,
 };
 use tracer_event::{
     activity::{Activity, Awaited, Doing, Wait, WaitKind},
@@ -221,35 +213,22 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Who holds listeners, those first who hold most of the connections that came to their address. Of
-    /// workers that their master has started with it, the master accepts none.
-    fn accepting(&self, listeners: &[&Record]) -> Vec<Process> {
-        let holders = listeners.iter().flat_map(|record| self.holders(record));
-        let mut processes = each_once(holders.map(|holder| holder.process));
-        let Some(first) = listeners.first().filter(|_| processes.len() > 1) else {
-            return processes;
-        };
-        let at = (first.netns, first.local_port);
-        let mut held: HashMap<u32, u64, RandomState> = HashMap::default();
-        let there = self.seen.iter().filter(|seen| {
-            (seen.record.netns, seen.record.local_port) == at && seen.state != State::Listen
-        });
-        for holder in there.flat_map(|seen| self.holders(seen.record)) {
-            *held.entry(holder.process.pid).or_default() += 1;
-        }
-        let facts = &self.input.last.host.processes;
-        let parent = |pid: u32| facts.get(&pid).map(|facts| facts.parent);
-        let masters: HashSet<u32, RandomState> =
-            held.keys().filter_map(|worker| parent(*worker)).collect();
-        processes.retain(|one| held.contains_key(&one.pid) || !masters.contains(&one.pid));
-        processes.sort_by_key(|one| Reverse(held.get(&one.pid).copied()));
-        processes
-    }
-
     /// Listeners as one: of several that it can be the fullest counts.
     pub(super) fn listener(&self, listeners: &[&Record]) -> Option<Listener> {
+        self.listener_but(listeners, |_| false)
+    }
+
+    /// The same, held by others than masters. Who waits for a child is the last to be named.
+    pub(super) fn listener_but(
+        &self,
+        listeners: &[&Record],
+        is_master: impl Fn(&Process) -> bool,
+    ) -> Option<Listener> {
         let fullest = listeners.iter().max_by_key(|record| record.accept_queue)?;
-        let processes = self.accepting(listeners);
+        let holders = listeners.iter().flat_map(|record| self.holders(record));
+        let mut processes = each_once(holders.map(|holder| holder.process));
+        processes.retain(|process| !is_master(process));
+        processes.sort_by_key(|process| self.waits_for_child(process.pid));
         let pids: Vec<u32> = processes.iter().map(|process| process.pid).collect();
         Some(Listener {
             local: Tuple::of(fullest).local,
@@ -260,6 +239,12 @@ impl<'a> Comparison<'a> {
             backlog: fullest.accept_backlog,
             candidates: listeners.len() as u32,
         })
+    }
+
+    fn waits_for_child(&self, pid: u32) -> bool {
+        let facts = self.input.last.host.processes.get(&pid);
+        let first = facts.and_then(|facts| facts.activity.waits.first());
+        first.is_some_and(|wait| WaitKind::of(&wait.function) == WaitKind::Child)
     }
 
     pub(super) fn program(&self, process: Process) -> Program {
@@ -290,7 +275,7 @@ impl<'a> Comparison<'a> {
     /// What a process does, where that could be seen.
     pub(super) fn doing(&self, pid: u32) -> Option<Doing> {
         let Input { first, last, .. } = self.input;
-        let Activity { running, blocked, waits, cpu, served, .. } =
+        let Activity { running, blocked, waits, cpu, calls, .. } =
             &last.host.processes.get(&pid)?.activity;
         if waits.is_empty() && running + blocked == 0 {
             return None;
@@ -302,33 +287,19 @@ impl<'a> Comparison<'a> {
         let waits: Vec<Wait> = waits.iter().filter(|wait| wait.is_known()).cloned().collect();
         let reads = |wait: &Wait| WaitKind::of(&wait.function) == WaitKind::Receive;
         let on = waits.first().filter(|one| reads(one));
-        let on = on.and_then(|_| self.awaited(pid, served.as_ref()));
+        let on = on.and_then(|_| self.awaited(pid, calls));
         Some(Doing { cpu_percent, blocked: *blocked, waits, on })
     }
 
-    /// Whom a process waits for, by the descriptors of its threads' system calls; where these are not
-    /// known, who takes nothing of what it sends, or else has not answered what it has asked.
-    fn awaited(&self, pid: u32, served: Option<&BTreeSet<u32>>) -> Option<Awaited> {
-        let is_waited_for = |seen: &&Seen<'_>| {
-            let holders = self.holders(seen.record).iter();
-            let fds: Vec<Option<u32>> =
-                holders.filter(|one| one.process.pid == pid).map(|one| one.fd).collect();
-            match served {
-                _ if fds.is_empty() => false,
-                Some(served) => fds.iter().flatten().any(|fd| served.contains(fd)),
-                None if seen.record.timer == WINDOW_PROBE => true,
-                None => {
-                    awaits_answer(seen.record)
-                        && matches!(self.service(&seen.tuple()), Service::There(_))
-                }
-            }
+    /// Whom a process waits for: of several, who takes nothing of what it sends.
+    fn awaited(&self, pid: u32, calls: &BTreeMap<u32, bool>) -> Option<Awaited> {
+        let call = |seen: &Seen<'_>| {
+            let mut holders = self.holders(seen.record).iter();
+            let fd = |one: &Owner| one.fd.filter(|_| one.process.pid == pid);
+            holders.find_map(|one| calls.get(&fd(one)?)).map(|sends| (*sends, seen.tuple()))
         };
         let open = self.seen_in(State::Established).chain(self.seen_in(State::CloseWait));
-        let all: Vec<&Seen<'_>> = open.filter(is_waited_for).collect();
-        let is_closed = |seen: &&&Seen<'_>| seen.record.timer == WINDOW_PROBE;
-        let takes_nothing = all.iter().any(|seen| is_closed(&seen));
-        let first = all.iter().find(is_closed).or(all.first())?;
-        let tuple = first.tuple();
+        let (takes_nothing, tuple) = open.filter_map(call).max_by_key(|(sends, _)| *sends)?;
         let is_peer = |seen: &&Seen<'_>| {
             let other = seen.tuple();
             (other.local, other.peer) == (tuple.peer, tuple.local)

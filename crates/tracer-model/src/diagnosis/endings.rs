@@ -117,11 +117,10 @@ fn is_explained(comparison: &Comparison<'_>, peer: Endpoint, group: &Group) -> b
     comparison.found.iter().any(|finding| match &finding.problem {
         Problem::AcceptQueueFull(queue) => {
             let local = queue.listener.local;
-            let is_loopback = peer.address().is_loopback();
             local.port == peer.port
                 && listens_for(local.address(), peer.address())
-                && (finding.netns == netns || !is_loopback)
-                && (is_loopback || comparison.is_local(finding.netns, peer.address()))
+                && reaches(netns, finding.netns, peer)
+                && comparison.is_local(finding.netns, peer.address())
         }
         Problem::StuckHandshake(stuck) => {
             let is_same =
@@ -134,6 +133,11 @@ fn is_explained(comparison: &Comparison<'_>, peer: Endpoint, group: &Group) -> b
     })
 }
 
+/// Whether what one namespace calls an address may be in another: its loopback is not.
+fn reaches(from: u32, to: u32, peer: Endpoint) -> bool {
+    from == to || !peer.address().is_loopback()
+}
+
 /// Whether it is told who listens on that port at another address of this host.
 fn is_refused_at_another_address(
     comparison: &Comparison<'_>,
@@ -143,9 +147,9 @@ fn is_refused_at_another_address(
     let netns = group.subject.tuple.netns;
     let all = group.failed().all(|((reason, ..), _)| reason == Reason::Refused);
     all && comparison.found.iter().any(|finding| {
-        let is_here = finding.netns == netns || !peer.address().is_loopback();
         let is_it = |other: &ListensElsewhere| other.address == peer;
-        is_here && matches!(&finding.problem, Problem::ListensElsewhere(other) if is_it(other))
+        reaches(netns, finding.netns, peer)
+            && matches!(&finding.problem, Problem::ListensElsewhere(other) if is_it(other))
     })
 }
 
@@ -178,8 +182,9 @@ pub(super) fn are_served_elsewhere(
     let groups = History::wanted(comparison);
     let is_of = |one: &&(Service, Cow<'_, Group>)| {
         let (service, group) = one;
-        let is_here = group.subject.tuple.netns == netns || !peer.address().is_loopback();
-        *service == Service::There(peer) && is_here && group.failed().next().is_some()
+        *service == Service::There(peer)
+            && reaches(group.subject.tuple.netns, netns, peer)
+            && group.failed().next().is_some()
     };
     let mut clients = groups.iter().filter(is_of).peekable();
     clients.peek().is_some() && clients.all(|(_, group)| is_served_elsewhere(&groups, peer, group))
@@ -226,11 +231,16 @@ fn is_told_of_the_server(
     group: &Group,
 ) -> bool {
     let Service::There(server) = service else { return false };
-    let is_received = |(reason, _): &(Reason, Times)| *reason == Reason::ResetReceived;
-    let has_reset = |(service, group): &(Service, Cow<'_, Group>)| {
-        *service == Service::Here(server) && !group.ends.iter().all(is_received)
+    let is_received = |(reason, _): &&(Reason, Times)| *reason == Reason::ResetReceived;
+    let count = |times: &(Reason, Times)| times.1.count;
+    let received: u64 = group.ends.iter().filter(is_received).map(count).sum();
+    let sends_them = |(service, other): &(Service, Cow<'_, Group>)| {
+        let sent = other.ends.iter().filter(|end| !is_received(end)).map(count);
+        *service == Service::Here(server)
+            && reaches(group.subject.tuple.netns, other.subject.tuple.netns, server)
+            && sent.sum::<u64>() >= received
     };
-    group.ends.iter().all(is_received) && groups.iter().any(has_reset)
+    group.ends.iter().all(|end| is_received(&end)) && groups.iter().any(sends_them)
 }
 
 /// Servers whose idle timers meet requests. Where both ends are seen they are one finding, the

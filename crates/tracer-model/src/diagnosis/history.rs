@@ -5,7 +5,11 @@ use std::{borrow::Cow, collections::VecDeque};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::{Comparison, attempts::Attempts, common::of_one_name};
+use super::{
+    Comparison,
+    attempts::Attempts,
+    common::{has_room, of_one_name},
+};
 use crate::close::{is_bad, is_unacknowledged};
 use tracer_event::{
     close::{Close, Initiator, Reason},
@@ -18,8 +22,6 @@ use tracer_event::{
     update::{ConnectionSummary, Retransmit, Role, Subject, Transition},
 };
 
-/// Groups that are kept: anybody may connect to anywhere. What comes beyond is not judged.
-const MOST: usize = 4_096;
 /// Ends with an RST that destroyed nothing which are remembered until the other end is told.
 const HARMLESS: usize = 64;
 /// Times of handshakes, and idle times, of one group that are kept.
@@ -221,7 +223,7 @@ impl History {
         };
         let pid = subject.owner.map_or(0, |owner| owner.process.pid);
         let key = (subject.tuple.netns, pid, service);
-        if self.groups.len() >= MOST && !self.groups.contains_key(&key) {
+        if !has_room(&self.groups, &key) {
             return None;
         }
         Some(self.groups.entry(key).or_insert_with(|| Group::new(subject)))

@@ -162,8 +162,7 @@ fn descriptors(comparison: &Comparison<'_>) -> Vec<Finding> {
 fn crowded(comparison: &Comparison<'_>, told: &[Process]) -> Vec<Finding> {
     let scarce = |pid: u32| {
         let descriptors = comparison.descriptors(pid, f64::INFINITY)?;
-        let is_scarce = descriptors.open * 10 >= descriptors.limit * MANY;
-        Some((scarcity(&descriptors).filter(|_| is_scarce)?, descriptors))
+        Some((crowding(&descriptors)?, descriptors))
     };
     let processes = comparison.input.last.host.processes.keys().copied();
     let scarce: HashMap<u32, (Severity, Descriptors), RandomState> =
@@ -187,6 +186,21 @@ fn crowded(comparison: &Comparison<'_>, told: &[Process]) -> Vec<Finding> {
         Some(comparison.finding(*severity, netns, Problem::Descriptors(out)))
     };
     held.into_iter().filter_map(find).collect()
+}
+
+/// All may be in use: who has set the limit to what it needs is no sick process until it is reached.
+fn crowding(descriptors: &Descriptors) -> Option<Severity> {
+    let Descriptors { open, limit, minutes_left, .. } = *descriptors;
+    let minutes = minutes_left.unwrap_or(f64::INFINITY);
+    if open * 10 < limit * MANY {
+        None
+    } else if open >= limit || minutes < LEFT.1 {
+        Some(Severity::Critical)
+    } else if open * 100 >= limit * NEARLY_ALL || minutes < LEFT.0 {
+        Some(Severity::Warning)
+    } else {
+        Some(Severity::Info)
+    }
 }
 
 fn holds(comparison: &Comparison<'_>, sockets: &[&Seen<'_>]) -> Option<Holds> {

@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::{
-    common::each_once,
+    common::{each_once, has_room},
     comparison::{Comparison, Detector},
     endings,
 };
@@ -22,8 +22,6 @@ use tracer_event::{
 
 pub(super) const DETECTORS: &[Detector] = &[elsewhere];
 
-/// Somebody who tries all ports is none of the clients that are meant.
-const MOST: usize = 1_024;
 /// A client that has tried less often may have made a mistake of its own.
 const SEVERAL: u64 = 3;
 
@@ -46,7 +44,7 @@ impl Refused {
     }
 
     fn count(&mut self, key: (u32, Endpoint, Endpoint), times: u64) {
-        if self.0.len() < MOST || self.0.contains_key(&key) {
+        if has_room(&self.0, &key) {
             *self.0.entry(key).or_default() += times;
         }
     }

@@ -8,7 +8,7 @@ use super::{
     comparison::{Comparison, Detector, Seen},
     peers::{Closers, Key},
 };
-use crate::{socket::awaits_answer, timeouts::since, unread::unread_for};
+use crate::{timeouts::since, unread::unread_for};
 use tracer_event::{
     activity::Doing,
     finding::{Finding, NotReading, Problem, Service, Severity},
@@ -79,7 +79,8 @@ fn computes(comparison: &Comparison<'_>, holder: &Owner) -> bool {
         return false;
     }
     let facts = comparison.input.last.host.processes.get(&pid);
-    let is_alone = facts.is_some_and(|facts| facts.activity.running == 1);
+    let is_alone =
+        facts.is_some_and(|facts| facts.activity.running == 1 && facts.activity.waits.is_empty());
     let is_its = |seen: &&Seen<'_>| {
         seen.state != State::Listen
             && comparison.holders(seen.record).iter().any(|one| one.process.pid == pid)
@@ -103,11 +104,12 @@ fn busy(comparison: &Comparison<'_>, found: &[&Seen<'_>]) -> HashSet<u32, Random
     let holders = found.iter().flat_map(|seen| comparison.holders(seen.record));
     let pids: HashSet<u32, RandomState> = holders.map(|holder| holder.process.pid).collect();
     let is_waited_for = |seen: &&Seen<'_>| {
+        let Record { write_seq, snd_una, last_sent, last_received, .. } = *seen.record;
         let is_open = matches!(seen.state, State::Established | State::CloseWait);
+        let has_asked = last_sent != 0 && last_sent.wrapping_sub(last_received) as i32 > 0;
         is_open
-            && (seen.record.write_seq != seen.record.snd_una
-                || awaits_answer(seen.record)
-                    && matches!(comparison.service(&seen.tuple()), Service::There(_)))
+            && (write_seq != snd_una
+                || has_asked && matches!(comparison.service(&seen.tuple()), Service::There(_)))
     };
     let held = |seen: &Seen<'_>| {
         comparison.holders(seen.record).iter().map(|holder| holder.process.pid).collect::<Vec<_>>()
