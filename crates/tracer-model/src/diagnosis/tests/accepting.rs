@@ -95,6 +95,55 @@ fn what_the_process_does_instead_is_told() {
     assert_eq!(wait(&find(&first, &last)).1.listener.halted, Some(Halt::Stopped));
 }
 
+/// By the system calls of its threads: both directions sleep in one function.
+#[rstest]
+#[case::it_reads("wait_woken", Some(false), Some(false))]
+#[case::it_sends("wait_woken", Some(true), Some(true))]
+#[case::it_waits_for_events("ep_poll", Some(false), None)]
+#[case::the_call_cannot_be_read("wait_woken", None, None)]
+fn whom_the_process_waits_for_is_told(
+    #[case] function: &str,
+    #[case] sends: Option<bool>,
+    #[case] takes_nothing: Option<bool>,
+) {
+    let asked = Record { local_port: 40_001, peer_port: 5432, ..socket(7, State::Established, 9) };
+    let at = |time| {
+        let mut look = shared(vec![waiting(1, 9, OPEN)], time);
+        look.snapshot.records.push(asked);
+        let held = holder(&asked, SERVER_PID);
+        look.snapshot.holders.push(held);
+        let waits = vec![Wait { function: function.into(), threads: 1 }];
+        let calls = sends.map(|sends| (held.fd, sends)).into_iter().collect();
+        look.host.processes.get_mut(&SERVER_PID).unwrap().activity =
+            Activity { waits, calls, ..Activity::default() };
+        look
+    };
+    let diagnosis = find(&at(SECOND), &at(SECOND + OBSERVED));
+    let on = wait(&diagnosis).1.listener.doing.as_ref().unwrap().on;
+    assert_eq!(on.map(|on| (on.takes_nothing, on.peer.port)), takes_nothing.map(|it| (it, 5432)));
+}
+
+/// Who waits for a child is a master, and none of those who accept.
+#[test]
+fn a_master_is_named_last() {
+    let at = |time| {
+        let mut look = shared(vec![waiting(1, 9, OPEN)], time);
+        let listener = *look.snapshot.records.iter().find(|one| one.sk == 1).unwrap();
+        look.snapshot.holders.push(holder(&listener, 903));
+        for (pid, function) in [(SERVER_PID, "do_wait"), (903, "futex_wait_queue")] {
+            let waits = vec![Wait { function: function.into(), threads: 1 }];
+            let activity = Activity { waits, ..Activity::default() };
+            look.host.processes.insert(pid, ProcessFacts { activity, ..ProcessFacts::default() });
+        }
+        look
+    };
+    let diagnosis = find(&at(SECOND), &at(SECOND + OBSERVED));
+    let listener = &wait(&diagnosis).1.listener;
+    let pids: Vec<u32> = listener.processes.iter().map(|one| one.process.pid).collect();
+    assert_eq!(pids, [903, SERVER_PID]);
+    assert_eq!(&*listener.doing.as_ref().unwrap().waits[0].function, "futex_wait_queue");
+}
+
 /// One that has given up waits for its turn; it has been there for two seconds.
 #[test]
 fn who_gives_up_in_a_full_queue_that_moves_is_no_leak() {

@@ -260,3 +260,47 @@ fn who_half_closes_may_wait_for_an_answer(
     let leak = told.iter().find(is_leak).expect("a leak");
     assert_eq!(leak.severity, severity, "{leak:?}");
 }
+
+/// The end of a connection with 127.0.0.1:80, of the client and of the server, in these namespaces.
+#[rstest]
+#[case::of_one_namespace(NETNS, 3, &["connection_resets"])]
+#[case::of_another_loopback(NETNS + 1, 3, &["connection_resets", "connection_resets"])]
+#[case::fewer_than_the_client_has_got(NETNS, 1, &["connection_resets", "connection_resets"])]
+fn resets_are_told_of_who_sends_them(
+    #[case] netns: u32,
+    #[case] sent: u16,
+    #[case] codes: &[&str],
+) {
+    let mut observed = Observed::default();
+    for n in 0..3 {
+        let subject = client(end([127, 0, 0, 1], 40_000 + n), end([127, 0, 0, 1], 80));
+        let reset = ends(subject, State::Established, State::Closed, Some(Reason::ResetReceived));
+        observed.observe(Update::Transition(&reset));
+        let tuple = Tuple { netns, ..subject.tuple.reversed() };
+        let server = Subject { tuple, role: Some(Role::Server), ..subject };
+        let reason = Some(Reason::ResetSentUnreadData).filter(|_| n < sent);
+        let reset = ends(server, State::Established, State::Closed, reason);
+        observed.observe(Update::Transition(&reset));
+    }
+    let told = found("", &[], Counters::default(), &observed);
+    assert_eq!(told.iter().map(|(_, code)| *code).collect::<Vec<_>>(), codes);
+}
+
+/// A process may have set the limit to what it needs.
+#[rstest]
+#[case::some_left(79, None)]
+#[case::few_left(80, Some(Severity::Info))]
+#[case::hardly_any(95, Some(Severity::Warning))]
+#[case::none(100, Some(Severity::Critical))]
+fn a_process_full_of_connections(#[case] open: u64, #[case] severity: Option<Severity>) {
+    let connections: Vec<Record> = (0..50).map(|n| socket(n, State::Established, 3)).collect();
+    let at = |time| {
+        let mut look = look(time, [&connections[..], &[listener(0, 128)]].concat());
+        let process = look.host.processes.get_mut(&900).unwrap();
+        (process.descriptors, process.descriptor_limit) = (Some(open), Some(100));
+        look
+    };
+    let found = find(&at(SECOND), &at(SECOND + OBSERVED)).findings;
+    let told = found.iter().find(|one| one.problem.code() == "descriptors");
+    assert_eq!(told.map(|one| one.severity), severity);
+}
