@@ -37,6 +37,8 @@ pub struct Holds {
     pub of_service: u64,
     /// How many of all have moved no data for ten seconds.
     pub idle: u64,
+    /// Other processes of the same name that have hardly a descriptor left either.
+    pub others: u64,
 }
 
 impl Explain for OutOfDescriptors {
@@ -52,9 +54,14 @@ impl Explain for OutOfDescriptors {
 
     fn sentence(&self, _: Severity) -> Wording {
         let Descriptors { open, limit, minutes_left, .. } = self.descriptors;
+        let others = self.holds.map_or(0, |holds| holds.others);
+        let others = (others > 0).then(|| {
+            wording!("so-do-others", "; {count} more of that name too", count = grouped(others))
+        });
         wording!(
             "descriptors-used",
-            "{who} has {open} of {limit} descriptors open{left}",
+            "{who} has {open} of {limit} descriptors open{left}{others}",
+            [others],
             who = process(&self.program.process),
             open = grouped(open),
             limit = grouped(limit),
@@ -65,7 +72,7 @@ impl Explain for OutOfDescriptors {
     fn evidence(&self) -> Vec<Line> {
         let mut lines: Vec<Line> = of_program(&self.program).into_iter().collect();
         lines.push(line("growth", growth(self.descriptors.growth)));
-        if let Some(Holds { sockets, service: most, of_service, idle }) = self.holds {
+        if let Some(Holds { sockets, service: most, of_service, idle, .. }) = self.holds {
             let words = wording!(
                 "holds-sockets",
                 "{sockets} TCP sockets, {idle} of them without data for ten seconds; {most}",

@@ -1,10 +1,12 @@
 //! What runs out: ephemeral ports, places for TIME_WAIT, descriptors.
 
+use std::borrow::Cow;
+
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 
 use super::{
-    common::{each_once, most_first},
+    common::{each_once, most_first, of_one_name},
     comparison::{Comparison, Detector, Seen},
 };
 use crate::{connection::Connection, ports, socket::idle};
@@ -177,15 +179,27 @@ fn crowded(comparison: &Comparison<'_>, told: &[Process]) -> Vec<Finding> {
         }
     }
     let find = |(process, sockets): (Process, Vec<&Seen<'_>>)| {
-        let (severity, descriptors) = scarce.get(&process.pid)?;
+        let (severity, descriptors) = *scarce.get(&process.pid)?;
         let holds =
             holds(comparison, &sockets).filter(|one| one.sockets * 2 >= descriptors.open)?;
         let program = comparison.program(process);
-        let out = OutOfDescriptors { program, descriptors: *descriptors, holds: Some(holds) };
-        let netns = sockets.first()?.record.netns;
-        Some(comparison.finding(*severity, netns, Problem::Descriptors(out)))
+        let out = OutOfDescriptors { program, descriptors, holds: Some(holds) };
+        Some((severity, sockets.first()?.record.netns, out))
     };
-    held.into_iter().filter_map(find).collect()
+    let all: Vec<(Severity, u32, OutOfDescriptors)> = held.into_iter().filter_map(find).collect();
+    let by_name = all.iter().map(|one| {
+        let (_, netns, out) = one;
+        (*netns, Some(out.program.process), out.descriptors.open, one)
+    });
+    let merged = of_one_name(by_name, |(worst, _, first), (severity, ..)| {
+        *worst = (*worst).max(*severity);
+        first.holds.iter_mut().for_each(|holds| holds.others += 1);
+    });
+    let finding = |(netns, one): (u32, Cow<'_, (Severity, u32, OutOfDescriptors)>)| {
+        let (severity, _, out) = one.into_owned();
+        comparison.finding(severity, netns, Problem::Descriptors(out))
+    };
+    merged.into_iter().map(finding).collect()
 }
 
 /// All may be in use: who has set the limit to what it needs is no sick process until it is reached.
@@ -209,7 +223,7 @@ fn holds(comparison: &Comparison<'_>, sockets: &[&Seen<'_>]) -> Option<Holds> {
     let ticks = comparison.input.ticks;
     let is_idle = |seen: &&&Seen<'_>| idle(seen.record, ticks).is_some_and(|time| time >= IDLE);
     let idle = sockets.iter().filter(is_idle).count() as u64;
-    Some(Holds { sockets: sockets.len() as u64, service, of_service, idle })
+    Some(Holds { sockets: sockets.len() as u64, service, of_service, idle, others: 0 })
 }
 
 fn scarcity(descriptors: &Descriptors) -> Option<Severity> {

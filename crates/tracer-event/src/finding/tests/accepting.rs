@@ -70,7 +70,7 @@ fn crowded() -> Finding {
     of(Problem::Descriptors(OutOfDescriptors {
         program: app(901),
         descriptors: Descriptors::new(1_000, 1_024, 0.0),
-        holds: Some(Holds { sockets: 990, service, of_service: 980, idle: 970 }),
+        holds: Some(Holds { sockets: 990, service, of_service: 980, idle: 970, others: 2 }),
     }))
 }
 

@@ -304,3 +304,29 @@ fn a_process_full_of_connections(#[case] open: u64, #[case] severity: Option<Sev
     let told = found.iter().find(|one| one.problem.code() == "descriptors");
     assert_eq!(told.map(|one| one.severity), severity);
 }
+
+/// Two of a name.
+#[test]
+fn workers_full_of_connections_are_one_finding() {
+    let connections: Vec<Record> = (0..60).map(|n| socket(n, State::Established, 3)).collect();
+    let at = |time| {
+        let mut look = look(time, connections.clone());
+        for holder in look.snapshot.holders.iter_mut().filter(|holder| holder.cookie < 25) {
+            holder.pid = 901;
+        }
+        let full = |open| ProcessFacts {
+            descriptors: Some(open),
+            descriptor_limit: Some(40),
+            ..ProcessFacts::default()
+        };
+        look.host.processes = [(900, full(40)), (901, full(36))].into();
+        look
+    };
+    let found = find(&at(SECOND), &at(SECOND + OBSERVED)).findings;
+    let [Finding { severity: Severity::Critical, problem: Problem::Descriptors(out), .. }] =
+        &found[..]
+    else {
+        panic!("{found:?}")
+    };
+    assert_eq!((out.program.process.pid, out.holds.unwrap().others), (900, 1));
+}

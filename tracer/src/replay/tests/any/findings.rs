@@ -276,13 +276,14 @@ fn others() -> BoxedStrategy<Problem> {
                     TimeWaitOverflow { time_wait, limit, skipped, services, closed_first };
                 Problem::TimeWaitOverflow(overflow)
             }),
-        (program(), descriptors(), option::of((service(), any::<[u64; 3]>()))).prop_map(
+        (program(), descriptors(), option::of((service(), any::<[u64; 4]>()))).prop_map(
             |(program, descriptors, holds)| {
-                let holds = holds.map(|(service, [sockets, of_service, idle])| Holds {
+                let holds = holds.map(|(service, [sockets, of_service, idle, others])| Holds {
                     sockets,
                     service,
                     of_service,
                     idle,
+                    others,
                 });
                 Problem::Descriptors(OutOfDescriptors { program, descriptors, holds })
             }
