@@ -261,13 +261,13 @@ pub(super) fn does(doing: &Doing) -> Option<Wording> {
     Some(match WaitKind::of(function) {
         WaitKind::Accept => wording!("does-accept", "waits in accept() of another socket"),
         WaitKind::Receive => match &doing.on {
-            None => wording!("does-receive", "waits for data of a peer"),
+            None => wording!("does-receive", "waits for data from a peer"),
             Some(on) => {
                 let who = on.process.map(|one| format!(" ({})", process(&one))).unwrap_or_default();
                 let peer = format!("{}{who}", on.peer);
                 match on.takes_nothing {
                     true => wording!("does-send", "waits for {peer} to take what it sends", [peer]),
-                    false => wording!("does-receive-of", "waits for data of {peer}", [peer]),
+                    false => wording!("does-receive-of", "waits for data from {peer}", [peer]),
                 }
             }
         },

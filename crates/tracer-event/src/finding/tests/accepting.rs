@@ -77,7 +77,7 @@ fn crowded() -> Finding {
 #[rstest]
 #[case(Some(doing("hrtimer_nanosleep", 0, 0)), ", which sleeps")]
 #[case(Some(doing("futex_wait_queue", 3, 0)), ", which waits for a lock")]
-#[case(Some(doing("wait_woken", 0, 0)), ", which waits for data of a peer")]
+#[case(Some(doing("wait_woken", 0, 0)), ", which waits for data from a peer")]
 #[case(Some(doing("pipe_read", 0, 0)), ", which waits in pipe_read")]
 #[case(Some(doing("pipe_read", 98, 0)), ", which is busy (98 % of a processor)")]
 #[case(Some(doing("ep_poll", 0, 1)), ", which is blocked in the kernel (uninterruptible)")]
