@@ -213,6 +213,42 @@ s = socket.create_connection(('127.0.0.1', 9300)); s.sendall(b'?'); s.recv(10); 
     });
 }
 
+/// A child for each connection, which answers, closes and ends; the parent never closes its copies.
+const FORKS: &str = "
+import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN); kept = []
+l = listen('127.0.0.1', 9700); say('listening')
+while True:
+    c, _ = l.accept(); kept.append(c)
+    if os.fork() == 0: c.recv(100); c.sendall(b'answer'); os._exit(0)";
+
+#[test]
+fn a_parent_that_keeps_what_its_children_have_answered_is_found() {
+    isolated(|namespace| {
+        let (server, _) = python("forks", FORKS);
+        kernel::names_functions(server.pid());
+        let (_clients, _) = python(
+            "clients",
+            "
+def ask():
+    s = socket.create_connection(('127.0.0.1', 9700)); s.sendall(b'?')
+    while s.recv(10): pass
+def always():
+    for _ in range(60): threading.Thread(target=ask, daemon=True).start(); time.sleep(.4)
+threading.Thread(target=always, daemon=True).start(); time.sleep(2); say('waiting'); hold()",
+        );
+        let diagnosis = Diagnosis::of(namespace, &["--for", "6s"]);
+        let left = diagnosis.only("left_open");
+        let evidence = left.at("/finding/evidence");
+        assert_eq!(evidence["processes"][0]["pid"], server.pid(), "{left}");
+        assert!(
+            evidence["sockets"].as_u64() > Some(5) && evidence["newly_answered"].as_u64() > Some(2)
+        );
+        assert_eq!(left.at("/finding/severity"), "warning", "{left}");
+        assert!(run_one(left, "/stack").contains("accept"), "{left}");
+        assert_eq!(diagnosis.findings.len(), 1, "{}", listing(&diagnosis.findings));
+    });
+}
+
 /// Servers whose children serve what they have accepted: by a loop of their own, by poll(), as
 /// inetd does, and while they work.
 #[test]

@@ -147,13 +147,22 @@ impl Activity {
         self.is_off(fd, &[Accept, Child, Events, Lock, Receive, Sleep])
     }
 
+    /// Whether all threads wait in accept(), so that nobody reads any connection, or would write to
+    /// one before another comes. False where that is not known.
+    pub fn only_accepts(&self) -> bool {
+        self.works(&[WaitKind::Accept]) == Some(0) && !self.waits.is_empty()
+    }
+
     fn is_off(&self, fd: u32, idle: &[WaitKind]) -> bool {
-        let is_at_work = |wait: &&Wait| !idle.contains(&WaitKind::of(&wait.function));
-        let at_work: u32 = self.waits.iter().filter(is_at_work).map(|wait| wait.threads).sum();
-        self.running == 0
-            && self.blocked == 0
-            && at_work <= self.reading_input
+        self.works(idle).is_some_and(|at_work| at_work <= self.reading_input)
             && self.served.as_ref().is_some_and(|served| !served.contains(&fd))
+    }
+
+    /// How many threads wait for something else, where none runs.
+    fn works(&self, idle: &[WaitKind]) -> Option<u32> {
+        let is_at_work = |wait: &&Wait| !idle.contains(&WaitKind::of(&wait.function));
+        let is_still = self.running == 0 && self.blocked == 0;
+        is_still.then(|| self.waits.iter().filter(is_at_work).map(|wait| wait.threads).sum())
     }
 }
 
@@ -206,6 +215,16 @@ mod tests {
         #[case] leaves: bool,
     ) {
         assert_eq!(activity(functions, served).leaves_unread(4), leaves);
+    }
+
+    #[rstest]
+    #[case::in_all_threads(&["inet_csk_accept", "inet_csk_wait_for_connect"], true)]
+    #[case::but_one(&["inet_csk_accept", "futex_wait_queue"], false)]
+    #[case::between_two_messages(&["hrtimer_nanosleep"], false)]
+    fn who_only_accepts_serves_nobody(#[case] functions: &[&str], #[case] only: bool) {
+        assert_eq!(activity(functions, None).only_accepts(), only);
+        assert!(!Activity { running: 1, ..activity(functions, None) }.only_accepts());
+        assert!(!Activity::default().only_accepts(), "nothing was seen");
     }
 
     #[test]

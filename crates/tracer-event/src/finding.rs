@@ -16,6 +16,7 @@ mod deferred_accept;
 mod descriptors;
 mod ephemeral_ports;
 mod keepalive_race;
+mod left_open;
 mod listens_elsewhere;
 mod no_keepalive;
 mod no_local_port;
@@ -53,6 +54,7 @@ pub use self::{
     descriptors::{Holds, OutOfDescriptors},
     ephemeral_ports::{PortUse, Scope},
     keepalive_race::KeepaliveRace,
+    left_open::LeftOpen,
     listens_elsewhere::ListensElsewhere,
     no_keepalive::NoKeepalive,
     no_local_port::NoLocalPort,
@@ -228,6 +230,8 @@ findings! {
     DeferredAccept(DeferredAccept): DeferredAccept = "deferred_accept",
     /// A process is done with connections, and another one still holds them.
     ClosedButHeld(Box<ClosedButHeld>): ClosedButHeld = "closed_but_held",
+    /// A server leaves connections open that it has answered, and only accepts others.
+    LeftOpen(Box<LeftOpen>): LeftOpen = "left_open",
     /// A socket is connected to itself.
     SelfConnect(SelfConnect): SelfConnect = "self_connect",
     /// There are too many half-open connections.

@@ -103,26 +103,30 @@ pub(super) fn processes_of(snapshot: &Snapshot) -> BTreeMap<u32, ProcessFacts> {
         })
         .map(SocketId::of)
         .collect();
-    let held = held::candidates(&snapshot.records, &snapshot.holders, time::ticks());
     let ticks = time::ticks();
+    let silent = held::silent(&snapshot.records, &snapshot.holders, ticks);
+    let left: HashSet<SocketId> = silent.by_listener.into_iter().map(SocketId::of).collect();
     let unread = snapshot.records.iter().filter(|record| unread_for(record, ticks).is_some());
     let waited_at = snapshot.records.iter().filter(|record| {
         State::from_kernel(record.new_state) == Some(State::Listen) && record.accept_queue > 0
     });
-    let held = held.into_iter().chain(unread).chain(waited_at);
+    let held = silent.apart.into_iter().chain(unread).chain(waited_at);
     let held: HashSet<SocketId> = held.map(SocketId::of).collect();
     let crowded = crowded(snapshot);
     let mut pids: BTreeMap<u32, Asked> = BTreeMap::new();
     let mut served: HashSet<u32> = HashSet::new();
+    let mut accepts: HashMap<u32, bool> = HashMap::new();
     for holder in &snapshot.holders {
         let id = SocketId::held(holder);
-        let is_served =
-            held.contains(&id) && (served.len() < WATCHED || served.contains(&holder.pid));
+        let pid = holder.pid;
+        let is_served = held.contains(&id) && (served.len() < WATCHED || served.contains(&pid));
+        let is_left = left.contains(&id)
+            && *accepts.entry(pid).or_insert_with(|| activity::waits_in_accept(pid));
         if is_served {
-            served.insert(holder.pid);
+            served.insert(pid);
         }
-        if stuck.contains(&id) || is_served || crowded.contains(&holder.pid) {
-            let asked = pids.entry(holder.pid).or_default();
+        if stuck.contains(&id) || is_served || is_left || crowded.contains(&pid) {
+            let asked = pids.entry(pid).or_default();
             asked.start_ns = holder.start_ns;
             asked.tids.insert(holder.tid);
             asked.served |= is_served;

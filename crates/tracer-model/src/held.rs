@@ -1,5 +1,5 @@
-//! Connections of which one snapshot says that another process may hold them than the one that is
-//! done with them: of these it is worth looking at what their holders do.
+//! Connections that are silent after an answer, and may be held by nobody who waits for them: of these
+//! it is worth looking at what their holders do.
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
@@ -33,8 +33,17 @@ pub fn idle_after_answer(record: &Record, ticks: Ticks) -> Option<u64> {
     (is_open && is_settled && is_known && sent <= received && idle >= QUIET).then_some(idle)
 }
 
-/// Connections that are silent after an answer and that nobody holds who listens for their like.
-pub fn candidates<'a>(records: &'a [Record], holders: &[Holder], ticks: Ticks) -> Vec<&'a Record> {
+/// Connections that are silent after an answer, by who holds them.
+#[derive(Default)]
+pub struct Silent<'a> {
+    /// Nobody who listens for their like: another process than the one that is done with them.
+    pub apart: Vec<&'a Record>,
+    /// Who listens for their like, and nobody else.
+    pub by_listener: Vec<&'a Record>,
+}
+
+/// Connections to listeners here that are silent after an answer.
+pub fn silent<'a>(records: &'a [Record], holders: &[Holder], ticks: Ticks) -> Silent<'a> {
     let listeners = Listeners::among(records);
     let silent: Vec<(&Record, Vec<&Record>)> = records
         .iter()
@@ -43,7 +52,7 @@ pub fn candidates<'a>(records: &'a [Record], holders: &[Holder], ticks: Ticks) -
         .filter(|(_, listeners)| !listeners.is_empty())
         .collect();
     if silent.is_empty() {
-        return Vec::new();
+        return Silent::default();
     }
     let ids: HashSet<SocketId, RandomState> = silent
         .iter()
@@ -55,12 +64,18 @@ pub fn candidates<'a>(records: &'a [Record], holders: &[Holder], ticks: Ticks) -
         pids.entry(SocketId::held(holder)).or_default().push(holder.pid);
     }
     let of = |record: &Record| pids.get(&SocketId::of(record)).map_or(&[][..], Vec::as_slice);
-    let is_apart = |(record, listeners): &(&Record, Vec<&Record>)| {
-        let mut listening = listeners.iter().flat_map(|listener| of(listener)).peekable();
+    let mut found = Silent::default();
+    for (record, listeners) in &silent {
+        let listening: Vec<&u32> = listeners.iter().flat_map(|listener| of(listener)).collect();
         let held = of(record);
-        !held.is_empty() && listening.peek().is_some() && !listening.any(|pid| held.contains(pid))
-    };
-    silent.into_iter().filter(is_apart).map(|(record, _)| record).collect()
+        if held.is_empty() || listening.is_empty() {
+        } else if held.iter().all(|pid| listening.contains(&pid)) {
+            found.by_listener.push(record);
+        } else if !held.iter().any(|pid| listening.contains(&pid)) {
+            found.apart.push(record);
+        }
+    }
+    found
 }
 
 #[cfg(test)]
@@ -102,15 +117,16 @@ mod tests {
     }
 
     #[rstest]
-    #[case::a_child_that_does_not_listen(&[7], &[6], true)]
-    #[case::a_worker_that_accepts_itself(&[7], &[6, 7], false)]
-    #[case::the_parent_holds_it_too(&[7, 6], &[6], false)]
-    #[case::nobody_seen(&[], &[6], false)]
-    #[case::nobody_listens(&[7], &[], false)]
-    fn who_listens_must_have_let_go(
+    #[case::a_child_that_does_not_listen(&[7], &[6], (1, 0))]
+    #[case::a_worker_that_accepts_itself(&[7], &[6, 7], (0, 1))]
+    #[case::the_parent_holds_it_too(&[7, 6], &[6], (0, 0))]
+    #[case::only_the_parent_holds_it(&[6], &[6], (0, 1))]
+    #[case::nobody_seen(&[], &[6], (0, 0))]
+    #[case::nobody_listens(&[7], &[], (0, 0))]
+    fn who_listens_must_have_let_go_or_be_alone(
         #[case] holding: &[u32],
         #[case] listening: &[u32],
-        #[case] is_candidate: bool,
+        #[case] apart_and_by_listener: (usize, usize),
     ) {
         let connection = Record { cookie: 1, ..answered() };
         let listener = Record { cookie: 2, new_state: State::Listen as u8, ..answered() };
@@ -129,6 +145,7 @@ mod tests {
         let holders: Vec<Holder> =
             holding.chain(listening.iter().map(|pid| holder(2, pid))).collect();
         let records = [connection, listener];
-        assert_eq!(candidates(&records, &holders, TICKS).len(), usize::from(is_candidate));
+        let found = silent(&records, &holders, TICKS);
+        assert_eq!((found.apart.len(), found.by_listener.len()), apart_and_by_listener);
     }
 }

@@ -155,6 +155,7 @@ pub const TERMS: &[Term] = &[
     term(Findings, "accept_wait", "", &[]),
     term(Findings, "deferred_accept", "", &[]),
     term(Findings, "closed_but_held", "", &[]),
+    term(Findings, "left_open", "", &[]),
     term(Findings, "self_connect", "", &["self-connect"]),
     term(Findings, "connect_failures", "", &["refused", "connect-timeout"]),
     term(Findings, "listens_elsewhere", "", &["refused"]),

@@ -21,6 +21,13 @@ const DESCRIPTORS: usize = 1024;
 /// Places that are named.
 const WAITS: usize = 8;
 
+/// Whether the first thread of a process waits in accept(): that is read first of servers of which
+/// nothing else is suspicious, as most keep connections open that they have answered.
+pub(super) fn waits_in_accept(pid: u32) -> bool {
+    let function = fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
+    WaitKind::of(&function) == WaitKind::Accept
+}
+
 /// What a process does; with the descriptors that it waits for if `descriptors`.
 pub(super) fn activity(pid: u32, stat: &Stat, descriptors: bool) -> Activity {
     let directory = format!("/proc/{pid}");
@@ -48,6 +55,8 @@ pub(super) fn activity(pid: u32, stat: &Stat, descriptors: bool) -> Activity {
     }
     if threads.next().is_some() {
         served = None;
+        // What the others do is as little known as where the kernel does not say it.
+        waits.insert(String::new(), 1);
     }
     let mut waits: Vec<Wait> = waits
         .into_iter()

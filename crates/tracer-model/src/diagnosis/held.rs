@@ -1,4 +1,4 @@
-//! Connections that one process is done with and another one holds.
+//! Connections that are silent after an answer, and held by who does not wait for them.
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
@@ -7,18 +7,22 @@ use tracer_wire::Record;
 use super::{
     common::most_first,
     comparison::{Comparison, Detector, Kin, Seen},
+    peers::{self, Closers},
 };
 use crate::{connection::SocketId, held};
 use tracer_event::{
+    activity::Activity,
     endpoint::Tuple,
-    finding::{ClosedButHeld, Finding, Problem, Service, Severity},
+    finding::{ClosedButHeld, Finding, LeftOpen, Problem, Service, Severity},
     process::{Owner, Process},
 };
 
-pub(super) const DETECTORS: &[Detector] = &[by_another];
+pub(super) const DETECTORS: &[Detector] = &[silent];
 
 /// From here on a client has noticed, nanoseconds.
 const LONG: u64 = 4_000_000_000;
+/// So many were not left open on purpose, to say something to one when the next one has come.
+const SEVERAL: usize = 3;
 /// Standard input, output and error are given to a process on purpose.
 const STANDARD: u32 = 2;
 
@@ -30,21 +34,46 @@ struct Key {
     closed_by: Process,
 }
 
-/// Silent connections that are held only by who waits for something else.
-fn by_another(comparison: &Comparison<'_>) -> Vec<Finding> {
+/// Silent connections that nobody waits for.
+fn silent(comparison: &Comparison<'_>) -> Vec<Finding> {
     let last = &comparison.input.last.snapshot;
-    let candidates = held::candidates(&last.records, &last.holders, comparison.input.ticks);
-    if candidates.is_empty() {
+    let silent = held::silent(&last.records, &last.holders, comparison.input.ticks);
+    let seen = |records: Vec<&Record>, is_off: fn(&Activity, u32) -> bool| {
+        seen(comparison, &records, is_off)
+    };
+    let mut found = by_another(comparison, &seen(silent.apart, Activity::ignores));
+    found.extend(left_open(comparison, &seen(silent.by_listener, |does, _| does.only_accepts())));
+    found
+}
+
+/// Those of the records that are asked about and that none of their holders waits for.
+fn seen<'c>(
+    comparison: &'c Comparison<'_>,
+    records: &[&Record],
+    is_off: fn(&Activity, u32) -> bool,
+) -> Vec<&'c Seen<'c>> {
+    if records.is_empty() {
         return Vec::new();
     }
-    let ids: HashSet<SocketId, RandomState> = candidates.into_iter().map(SocketId::of).collect();
+    let ids: HashSet<SocketId, RandomState> = records.iter().copied().map(SocketId::of).collect();
+    let ignores = |holder: &Owner| {
+        let facts = comparison.input.last.host.processes.get(&holder.process.pid);
+        let fd = holder.fd.filter(|fd| *fd > STANDARD);
+        facts.zip(fd).is_some_and(|(facts, fd)| is_off(&facts.activity, fd))
+    };
+    let is_ignored = |seen: &&Seen<'_>| {
+        ids.contains(&SocketId::of(seen.record))
+            && comparison.holders(seen.record).iter().all(ignores)
+            && comparison.wants_seen(seen)
+    };
+    comparison.seen.iter().filter(is_ignored).collect()
+}
+
+/// Connections that are held by whom their listener's process has handed them to.
+fn by_another(comparison: &Comparison<'_>, silent: &[&Seen<'_>]) -> Vec<Finding> {
     let mut groups: HashMap<Key, Vec<(&Seen<'_>, bool)>, RandomState> = HashMap::default();
-    for seen in comparison.seen.iter().filter(|seen| ids.contains(&SocketId::of(seen.record))) {
+    for &seen in silent {
         let holders = comparison.holders(seen.record);
-        if !holders.iter().all(|holder| ignores(comparison, holder)) || !comparison.wants_seen(seen)
-        {
-            continue;
-        }
         let Some((closed_by, accepted)) = closed_by(comparison, seen.record, holders) else {
             continue;
         };
@@ -60,11 +89,27 @@ fn by_another(comparison: &Comparison<'_>) -> Vec<Finding> {
     groups.iter().map(|(key, members)| finding(comparison, key, members)).collect()
 }
 
-/// Whether a process holds a connection without waiting for it.
-fn ignores(comparison: &Comparison<'_>, holder: &Owner) -> bool {
-    let facts = comparison.input.last.host.processes.get(&holder.process.pid);
-    let fd = holder.fd.filter(|fd| *fd > STANDARD);
-    facts.zip(fd).is_some_and(|(facts, fd)| facts.activity.ignores(fd))
+/// Connections whose processes do nothing any more but accept the next ones.
+fn left_open(comparison: &Comparison<'_>, silent: &[&Seen<'_>]) -> Vec<Finding> {
+    let closers = Closers::of(comparison);
+    let mut groups: HashMap<peers::Key<()>, Vec<&Seen<'_>>, RandomState> = HashMap::default();
+    for &seen in silent {
+        groups.entry(closers.key(comparison, seen, ())).or_default().push(seen);
+    }
+    let ticks = comparison.input.ticks;
+    let finding = |(key, members): (peers::Key<()>, Vec<&Seen<'_>>)| {
+        let idle = |seen: &&Seen<'_>| held::idle_after_answer(seen.record, ticks);
+        let idle = members.iter().filter_map(idle);
+        let problem = LeftOpen {
+            connections: closers.connections(comparison, &members, key.service),
+            new: idle.clone().filter(|idle| *idle < comparison.elapsed()).count() as u64,
+            idle: idle.max().unwrap_or(0),
+        };
+        let grows = problem.new > 0 && problem.idle >= LONG;
+        let severity = if grows { Severity::Warning } else { Severity::Info };
+        comparison.finding(severity, key.netns, Problem::LeftOpen(Box::new(problem)))
+    };
+    groups.into_iter().filter(|(_, members)| members.len() >= SEVERAL).map(finding).collect()
 }
 
 /// Who is done with a connection, and whether it was seen to accept it: else the parent of a holder

@@ -91,6 +91,11 @@ closed_but_held =
     .what = A process has closed its descriptor, but a child or another process still holds the socket, so
         that no FIN is sent.
     .many = Open sockets with SOCK_CLOEXEC, or close them in the child.
+left_open =
+    .title = left_open: answered, and not closed
+    .what = A process holds connections that it, or a child, has answered, and does nothing but accept others: no
+        FIN is sent, and nobody would read another request.
+    .many = Close what has been served. After fork() the parent closes its copy, the child the listener.
 self_connect =
     .title = self_connect: a socket is connected to itself
     .what = connect() was given the port that it connects to, and succeeded by a simultaneous open with

@@ -87,6 +87,11 @@ closed_but_held =
     .what = 한 프로세스는 디스크립터를 닫았지만 자식이나 다른 프로세스가 소켓을 갖고 있어 FIN이 나가지
         않습니다.
     .many = SOCK_CLOEXEC로 열거나 자식에서 닫으세요.
+left_open =
+    .title = left_open: 응답했지만 닫지 않았다
+    .what = 프로세스가 자신이나 자식이 응답한 연결을 갖고 있으면서 다른 연결의 accept만 기다립니다. FIN이 나가지
+        않고, 다음 요청을 읽을 스레드도 없습니다.
+    .many = 처리한 연결을 닫으세요. fork() 뒤에 부모는 연결의 사본을, 자식은 리스너를 닫아야 합니다.
 self_connect =
     .title = self_connect: 소켓이 자기 자신과 연결되었다
     .what = connect()가 목적지와 같은 포트를 받아, 자기 자신과의 동시 열기로 성공했습니다. 서버의 포트를

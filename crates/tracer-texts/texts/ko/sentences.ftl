@@ -65,6 +65,9 @@ deferred-accept = 연결 { $count }개가 최대 { $oldest } 동안 반쯤 열�
 listens-elsewhere = { $who }: { $listening }에서만 listen함. { $address }에 대한 연결 시도 { $count }번이 거부됨
 closed-but-held = { $who }: { $closer } 쪽이 닫은 연결 { $count }개({ $service })를 아직 갖고 있음. FIN이 나가지 않아
     상대가 기다림, { $idle } 동안 조용함
+left-open = { $who }: 응답한 연결 { $count }개를 열어 둠, { $service }, accept()만 기다림, 최대 { $idle } 동안 조용함{ $new }
+left-open-new = , 관찰 중에 응답한 것 { $new }개
+remedy-close-answered = { $who }: 응답을 마친 연결을 close()해야 함. 자식이 연결을 처리하면 부모는 fork() 뒤에 사본을 닫아야 함
 self-connected = { $who }: 자기 자신에게 연결됨({ $address }). 서버의 포트를 클라이언트가 차지하여 서버를 시작할 수 없음
 
 # syn_backlog, time_wait_overflow, descriptors, stuck_handshake

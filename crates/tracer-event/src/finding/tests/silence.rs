@@ -63,6 +63,14 @@ fn unread(halted: Option<Halt>) -> Finding {
     })))
 }
 
+fn left_open() -> Finding {
+    of(Problem::LeftOpen(Box::new(LeftOpen {
+        connections: connections(HERE(), 12, 0),
+        new: 5,
+        idle: 61 * SECOND,
+    })))
+}
+
 fn unprobed() -> Finding {
     of(Problem::NoKeepalive(NoKeepalive {
         program: app(900),
@@ -163,6 +171,11 @@ fn two_peers() -> Connections {
      stopped (SIGSTOP)"
 )]
 #[case(
+    left_open(),
+    "app[900] leaves 12 connections to 10.0.0.1:80 here open after the answer, waiting in accept() only; \
+     silent for up to 1m01s, 5 answered while observed"
+)]
+#[case(
     unprobed(),
     "app[900] would never notice a dead peer on 14 connections, idle for up to 5h00m: neither \
      keepalive nor a user time-out is set"
@@ -226,7 +239,7 @@ fn what_is_written_is_read_again_and_remedies_are_few() {
     }
 }
 
-fn all() -> [Finding; 9] {
+fn all() -> [Finding; 10] {
     [
         dead(Unanswered::Data, connections(HERE(), 1, 0)),
         dead(Unanswered::Fin, connections(THERE(), 2, 2)),
@@ -234,6 +247,7 @@ fn all() -> [Finding; 9] {
         stuck(connections(THERE(), 2, 2), 2, vec![app(77)]),
         unread(None),
         unread(Some(Halt::Stopped)),
+        left_open(),
         unprobed(),
         churn(None),
         churn(Some(3.0)),

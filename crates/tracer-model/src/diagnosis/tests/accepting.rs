@@ -279,6 +279,45 @@ fn a_child_is_named_only_if_it_ignores_what_its_parent_has_closed(
     }
 }
 
+/// Connections that process 901 has accepted, with the seconds since the answer.
+#[rstest]
+#[case::new_ones(&[60, 9, 4], "inet_csk_accept", Some(Severity::Warning))]
+#[case::no_new_one(&[60, 60, 60], "inet_csk_accept", Some(Severity::Info))]
+#[case::a_control_connection_and_another(&[60, 4], "inet_csk_accept", None)]
+#[case::it_may_say_more_in_a_while(&[60, 9, 4], "hrtimer_nanosleep", None)]
+fn who_only_accepts_leaves_open_what_is_answered(
+    #[case] seconds: &[u64],
+    #[case] function: &str,
+    #[case] severity: Option<Severity>,
+) {
+    let look = |time| {
+        let mut look = inherited(But::Nothing, 60);
+        let server = look.snapshot.records[1];
+        let of = |(n, seconds): (u64, &u64)| {
+            let connection = inherited(But::Nothing, *seconds).snapshot.records[0];
+            Record { sk: n, cookie: n, peer_port: n as u16, ..connection }
+        };
+        look.snapshot.begun = time;
+        look.snapshot.records = (1..).zip(seconds).map(of).chain([server]).collect();
+        let held = look.snapshot.records.iter().map(|record| holder(record, SERVER_PID));
+        look.snapshot.holders = held.collect();
+        let waits = vec![Wait { function: function.into(), threads: 1 }];
+        let activity = Activity { waits, ..Activity::default() };
+        look.host.processes =
+            [(SERVER_PID, ProcessFacts { activity, ..Default::default() })].into();
+        look
+    };
+    let diagnosis = find(&look(SECOND), &look(SECOND + OBSERVED));
+    assert_eq!(diagnosis.findings.first().map(|one| one.severity), severity);
+    if let [finding] = &diagnosis.findings[..] {
+        let Problem::LeftOpen(left) = &finding.problem else { panic!("{finding:?}") };
+        let new = seconds.iter().filter(|ago| **ago * SECOND < OBSERVED).count();
+        assert_eq!((left.connections.sockets, left.new), (seconds.len() as u64, new as u64));
+        assert_eq!(left.connections.holders[0].process.pid, SERVER_PID);
+        assert_eq!(left.idle, 60 * SECOND);
+    }
+}
+
 #[rstest]
 #[case(40_001, 40_001, true)]
 #[case(40_001, 40_002, false)]
