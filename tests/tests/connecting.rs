@@ -1,9 +1,10 @@
 //! Which segment of a handshake is lost: proved where both ends are on this host, and left open
-//! where they are not.
+//! where they are not; and who has not sent an RST.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
+    io::Write as _,
     net::{SocketAddr, TcpStream},
     thread,
     time::Duration,
@@ -19,9 +20,12 @@ use tracer_tests::{
     tracer::Tracer,
 };
 
-/// A rule of a namespace for what it receives, until the table is deleted.
 fn drop_received(flags: &str) {
-    let rule = format!("tcp flags & (syn | ack) == {flags} counter drop");
+    filter_received(&format!("tcp flags & (syn | ack) == {flags} counter drop"));
+}
+
+/// A rule of a namespace for what it receives, until the table is deleted.
+fn filter_received(rule: &str) {
     let hook = "type filter hook input priority 0;";
     run("nft", &[&format!("table ip tracer_test {{\n chain input {{\n {hook}\n {rule}\n }}\n}}")]);
 }
@@ -144,5 +148,30 @@ fn a_lost_syn_costs_the_first_time_out() {
         assert!(delay >= 3_000_000_000, "{}", listing(&[found]));
         drop(clients);
         tracer.finish();
+    });
+}
+
+/// A packet filter that rejects what comes on open connections: the client is reset, and its server,
+/// which is here, knows nothing of it.
+#[test]
+fn an_rst_that_a_packet_filter_sends_is_not_told_as_the_peer_s() {
+    isolated(|namespace| {
+        let listener = sockets::listen(Path::V4);
+        let mut pairs = [(); 3].map(|()| sockets::connect(&listener, Path::V4));
+        let diagnosis = Diagnosis::during(namespace, || {
+            let port = listener.local_addr().unwrap().port();
+            let reject = format!("tcp dport {port} reject with tcp reset");
+            filter_received(&reject);
+            for (client, _) in &mut pairs {
+                client.write_all(b"?").unwrap();
+                sockets::wait_for_end(client);
+            }
+        });
+        let found = diagnosis.only("connection_resets");
+        let open = found.at("/finding/evidence/still_open");
+        assert_eq!((&open["connections"], &open["of"]), (&3.into(), &3.into()), "{found}");
+        assert_eq!(open["process"]["pid"], std::process::id(), "{found}");
+        assert!(found.text("/finding/text").unwrap().contains("not sent"), "{found}");
+        assert!(succeeds(found, "nft list").contains("reject with tcp reset"), "{found}");
     });
 }

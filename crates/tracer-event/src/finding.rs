@@ -47,7 +47,7 @@ pub use self::{
     close_wait_leak::{Leak, Made},
     closed_but_held::ClosedButHeld,
     connect_failures::{ConnectFailure, ConnectFailures},
-    connection_resets::{BadEnd, ConnectionResets},
+    connection_resets::{BadEnd, ConnectionResets, StillOpen},
     connections::Connections,
     dead_peer::{DeadPeer, Idle, Unanswered},
     deferred_accept::DeferredAccept,

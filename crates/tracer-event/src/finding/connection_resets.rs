@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, Remedy, Service, Severity,
-    remedies::advice,
+    remedies::{advice, command},
     words::{line, name, of_a_name, service, total, within},
 };
 use crate::{
@@ -29,9 +29,23 @@ pub struct ConnectionResets {
     pub ended: u64,
     /// Of these, ended badly, by reason.
     pub ends: Vec<BadEnd>,
+    /// Other ends of the last that were reset, where these are on this host and open all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub still_open: Option<StillOpen>,
     /// Time since the first of them, nanoseconds.
     #[serde(rename = "since_ns")]
     pub since: u64,
+}
+
+/// Ends of connections that are open while the other one was reset: they have sent no RST.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StillOpen {
+    /// How many.
+    pub connections: u64,
+    /// Of how many that were looked for.
+    pub of: u64,
+    /// Who holds most of them.
+    pub process: Option<Process>,
 }
 
 /// Connections that ended badly for one reason.
@@ -117,8 +131,31 @@ impl ConnectionResets {
     /// How they ended.
     pub(super) fn kind(&self) -> Wording {
         match self.ends.as_slice() {
-            [one] => one.words(),
+            [one] => self.words(*one),
             _ => wording!("reset-or-timed-out", "reset or timed out"),
+        }
+    }
+
+    fn words(&self, end: BadEnd) -> Wording {
+        match (end.reason, self.still_open) {
+            (Reason::ResetReceived, Some(_)) => {
+                wording!("reset-between", "reset by an RST that the peer has not sent")
+            }
+            _ => end.words(),
+        }
+    }
+
+    fn remedy(&self, end: BadEnd, enter: &str) -> Remedy {
+        match (end.reason, self.still_open) {
+            (Reason::ResetReceived, Some(_)) => command(
+                wording!(
+                    "remedy-reset-between",
+                    "something between the two ends sends RSTs, such as a packet filter (reject with tcp reset), a \
+                     balancer or an IPS: look for the rule, in the namespace of either end"
+                ),
+                format!("{enter}nft list ruleset"),
+            ),
+            _ => advice(end.remedy(self.service)),
         }
     }
 
@@ -137,7 +174,8 @@ impl Explain for ConnectionResets {
             evidence: "the way each connection ended; an RST by choice (SO_LINGER 0) that destroyed \
                        nothing is none of these, nor one for a connection without data, as health \
                        checks send it, nor one after both ends had closed",
-            unknown: "why another host has sent an RST",
+            unknown: "why another host has sent an RST; whether something between has, unless the other end is on this \
+                      host and open all the same",
         }
     }
 
@@ -159,16 +197,27 @@ impl Explain for ConnectionResets {
     fn evidence(&self) -> Vec<Line> {
         let of = |end: &BadEnd| {
             let count = grouped(end.connections);
-            line("ended", wording!("times", "{count} × {what}", [count], what = end.words()))
+            line("ended", wording!("times", "{count} × {what}", [count], what = self.words(*end)))
         };
-        self.ends.iter().map(of).collect()
+        let open = self.still_open.map(|open| {
+            let what = wording!(
+                "other-ends-open",
+                "{who} holds those of {count} of the last {of}, which are open: no RST was sent there",
+                who = of_a_name(open.process.as_ref(), 0),
+                count = grouped(open.connections),
+                of = grouped(open.of),
+            );
+            line("other ends", what)
+        });
+        self.ends.iter().map(of).chain(open).collect()
     }
 
-    fn remedies(&self, _: &str) -> Vec<Remedy> {
-        let mut remedies: Vec<Wording> =
-            self.ends.iter().map(|end| end.remedy(self.service)).collect();
+    fn remedies(&self, enter: &str) -> Vec<Remedy> {
+        let mut remedies: Vec<Remedy> =
+            self.ends.iter().map(|end| self.remedy(*end, enter)).collect();
         remedies.dedup();
-        remedies.into_iter().take(3).map(advice).collect()
+        remedies.truncate(3);
+        remedies
     }
 
     fn processes(&self) -> Vec<u32> {

@@ -161,6 +161,7 @@ fn resets(service: Service, ends: &[(Reason, u64)]) -> Finding {
         service,
         ended: 60,
         ends: ends.iter().map(end).collect(),
+        still_open: None,
         since: 4_000_000_000,
     }))
 }
@@ -197,10 +198,11 @@ fn the_timeout_to_raise_is_named_by_program(#[case] name: &str, #[case] words: &
     assert_eq!(remedies.len(), 3);
 }
 
-fn others() -> [Finding; 7] {
+fn others() -> [Finding; 8] {
     [
         connects(100, vec![failed(Reason::Refused, 5), failed(Reason::ConnectTimeout, 1)]),
         resets(Service::Here(at("10.0.0.1", 80)), &[(Reason::ResetSentUnreadData, 3)]),
+        connecting::reset_between(),
         race(Some(app(900)), None),
         of(Problem::SynBacklog(backlog(5, 0, 128))),
         of(Problem::TimeWaitOverflow(TimeWaitOverflow {
@@ -347,7 +349,7 @@ fn every_finding_has_a_remedy_and_every_command_enters_the_namespace() {
             // What is for the host of the peer is not for this one's namespace.
             let is_elsewhere = code == "connect_failures" && command.contains("-tlnp");
             let of_namespace = !is_elsewhere
-                && ["ss ", "sysctl ", "timeout "].iter().any(|tool| command.contains(tool));
+                && ["ss ", "sysctl ", "timeout ", "nft "].iter().any(|tool| command.contains(tool));
             assert_eq!(command.starts_with("nsenter -t 77 -n "), of_namespace, "{code}: {command}");
         }
         assert!(

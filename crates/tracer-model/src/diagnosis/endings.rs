@@ -5,7 +5,9 @@ use std::borrow::Cow;
 
 use super::{
     attempts,
+    common::most_first,
     comparison::{Comparison, Detector},
+    ends,
     history::{Group, History, Times},
 };
 use crate::listeners::listens_for;
@@ -14,7 +16,7 @@ use tracer_event::{
     endpoint::Endpoint,
     finding::{
         BadEnd, ConnectFailure, ConnectFailures, ConnectionResets, Finding, KeepaliveRace,
-        ListensElsewhere, LostSegment, Problem, Service, Severity,
+        ListensElsewhere, LostSegment, Problem, Service, Severity, StillOpen,
     },
     process::Process,
 };
@@ -216,12 +218,25 @@ fn resets(comparison: &Comparison<'_>) -> Vec<Finding> {
             service,
             ended: group.ended,
             ends,
+            still_open: still_open(comparison, group),
             since: since(comparison, group.ends.iter().map(|(_, times)| *times)),
         });
         let severity = severity(count, group.ended, OF_CONNECTIONS);
         comparison.finding(severity, group.subject.tuple.netns, problem)
     };
     bad.map(find).collect()
+}
+
+/// The other ends of what was reset that are open here, and who holds most of them.
+fn still_open(comparison: &Comparison<'_>, group: &Group) -> Option<StillOpen> {
+    let open = ends::still_open(comparison, &group.reset);
+    let holders = open.iter().filter_map(|seen| comparison.holders(seen.record).first());
+    let holders = most_first(holders.map(|holder| holder.process), |process| process.pid);
+    (!open.is_empty()).then(|| StillOpen {
+        connections: open.len() as u64,
+        of: group.reset.len() as u64,
+        process: holders.first().map(|(process, _)| *process),
+    })
 }
 
 /// Whether these are a client's connections that a server on this host has reset.

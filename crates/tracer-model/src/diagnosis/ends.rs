@@ -1,11 +1,13 @@
 //! The other ends of connections, where they are on this host.
 
+use std::collections::VecDeque;
+
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use tracer_wire::Record;
 
 use super::comparison::{Comparison, Seen};
-use tracer_event::endpoint::Tuple;
+use tracer_event::{endpoint::Tuple, sequence::Sequence, state::State};
 
 /// The sockets that a connection's peer may be.
 pub(super) struct Ends<'a> {
@@ -30,6 +32,28 @@ impl<'a> Ends<'a> {
         let known = (sends, receives) != (0, 0) && sends != receives;
         let by_numbers = self.by_numbers.get(&(receives, sends)).filter(|_| known);
         by_numbers.or_else(|| self.by_addresses.get(&seen.tuple().reversed())).copied()
+    }
+}
+
+/// Those other ends of connections that were reset that are open all the same: they have sent no RST.
+pub(super) fn still_open<'a>(
+    comparison: &'a Comparison<'_>,
+    reset: &VecDeque<(Tuple, Sequence)>,
+) -> Vec<&'a Seen<'a>> {
+    use State::{CloseWait, Established, FinWait1, FinWait2};
+    let is_other_end = |seen: &&Seen<'_>| {
+        let (tuple, record) = (seen.tuple(), seen.record);
+        matches!(seen.state, Established | CloseWait | FinWait1 | FinWait2)
+            && reset.iter().any(|(of, numbers)| {
+                (of.local, of.peer) == (tuple.peer, tuple.local)
+                    && record.snd_nxt == numbers.rcv_nxt
+                    && record.rcv_nxt.wrapping_sub(numbers.snd_una)
+                        <= numbers.snd_nxt.wrapping_sub(numbers.snd_una)
+            })
+    };
+    match reset.is_empty() {
+        true => Vec::new(),
+        false => comparison.seen.iter().filter(is_other_end).collect(),
     }
 }
 

@@ -1,22 +1,27 @@
 //! How connections began and ended, by process and service, as the events show it.
 
+mod group;
+#[cfg(test)]
+mod tests;
+
 use std::{borrow::Cow, collections::VecDeque};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
+pub(super) use self::group::{Group, Times};
+use self::group::{failure, is_hasty};
 use super::{
     Comparison,
     attempts::Attempts,
     common::{has_room, of_one_name},
 };
-use crate::close::{is_bad, is_unacknowledged};
+use crate::close::is_bad;
 use tracer_event::{
-    close::{Close, Initiator, Reason},
+    close::Reason,
     endpoint::Tuple,
-    finding::{LostSegment, Service},
-    icmp::Icmp,
-    process::{Evidence, Process},
+    finding::Service,
+    process::Evidence,
     sequence::Sequence,
     state::State,
     update::{ConnectionSummary, Retransmit, Role, Subject, Transition},
@@ -24,16 +29,6 @@ use tracer_event::{
 
 /// Ends with an RST that destroyed nothing which are remembered until the other end is told.
 const HARMLESS: usize = 64;
-/// Times of handshakes, and idle times, of one group that are kept.
-const SAMPLES: usize = 1_024;
-/// A timer for idle connections is no shorter than this, nor does an application wait as long for a
-/// handshake without a reason.
-pub(super) const IDLE: u64 = 500_000_000;
-/// The first retransmission of a SYN comes after this time (`TCP_TIMEOUT_INIT`).
-const FIRST_RETRANSMISSION: u64 = 1_000_000_000;
-/// Who gives up sooner has not waited for an answer.
-const HASTY: u64 = 100_000_000;
-
 /// All groups.
 #[derive(Clone, Debug, Default)]
 pub(super) struct History {
@@ -47,85 +42,6 @@ pub(super) struct History {
     /// (as a balancer does after its check), which shows to those others as a reset of what they sent;
     /// and the number up to which they were read.
     harmless: VecDeque<(Tuple, u32)>,
-}
-
-/// Connections of one process with one service.
-#[derive(Clone, Debug)]
-pub(super) struct Group {
-    /// The first of them.
-    pub subject: Subject,
-    /// Other processes of the same name whose connections are among them.
-    pub others: u64,
-    /// Handshakes of a client that were completed.
-    pub connected: u64,
-    /// Of these, with a retransmitted SYN.
-    pub retransmitted: Times,
-    /// Of these, where the SYN+ACK was lost.
-    pub answered: u64,
-    /// What the retransmissions have cost, nanoseconds.
-    pub delay: u64,
-    /// How long completed handshakes took, nanoseconds.
-    pub handshakes: Vec<u64>,
-    /// Attempts to connect that failed.
-    pub failures: Vec<(Failure, Times)>,
-    /// Attempts that were given up before a SYN was sent again, which may be of one who tries several
-    /// addresses at once.
-    pub hasty: Times,
-    /// Connections that it has accepted.
-    pub accepted: u64,
-    /// Connections that ended.
-    pub ended: u64,
-    /// Of these, badly.
-    pub ends: Vec<(Reason, Times)>,
-    /// Requests that met a server's idle timer.
-    pub race: Race,
-}
-
-/// Why an attempt to connect failed, and what was lost if that is known.
-pub(super) type Failure = (Reason, Option<Icmp>, Option<LostSegment>);
-
-/// Requests on connections that the server had closed for idleness.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Race {
-    pub times: Times,
-    /// Idle times before the server's FIN: of these connections, and of all that it has closed.
-    pub met: Vec<u64>,
-    pub closed: Vec<u64>,
-    /// From the FIN to the RST, nanoseconds.
-    pub after: Vec<u64>,
-}
-
-/// How often, and when for the first time.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Times {
-    pub count: u64,
-    pub first: u64,
-}
-
-impl Times {
-    fn note(&mut self, time: u64) {
-        self.add(Self { count: 1, first: time });
-    }
-
-    fn add(&mut self, later: Self) {
-        self.first = if self.count == 0 { later.first } else { self.first };
-        self.count += later.count;
-    }
-}
-
-/// The entry of a short list.
-fn of<K: PartialEq>(list: &mut Vec<(K, Times)>, key: K) -> &mut Times {
-    let index = list.iter().position(|(known, _)| *known == key).unwrap_or(list.len());
-    if index == list.len() {
-        list.push((key, Times::default()));
-    }
-    &mut list[index].1
-}
-
-fn keep(samples: &mut Vec<u64>, sample: u64) {
-    if samples.len() < SAMPLES {
-        samples.push(sample);
-    }
 }
 
 impl History {
@@ -149,10 +65,7 @@ impl History {
                 if (failure.is_some() || hasty)
                     && let Some(group) = self.group(subject)
                 {
-                    match failure {
-                        Some(failure) => of(&mut group.failures, failure).note(time),
-                        None => group.hasty.note(time),
-                    }
+                    group.fail(failure, time);
                 }
             }
             (State::TimeWait | State::Listen | State::SynRecv, _) => {}
@@ -203,14 +116,8 @@ impl History {
         }
         if let Some(close) = close.filter(|close| close.idle.is_some())
             && let Some(group) = self.group(subject)
-            && let Some(idle) = group.idle(close)
         {
-            keep(&mut group.race.closed, idle);
-            if met {
-                let closing = [State::FinWait1, State::FinWait2, State::Closing, State::CloseWait];
-                keep(&mut group.race.met, idle);
-                keep(&mut group.race.after, closing.map(|state| spent[state.index()]).iter().sum());
-            }
+            group.close(close, spent, met);
         }
     }
 
@@ -265,134 +172,3 @@ pub(super) fn is_accepted(subject: &Subject) -> bool {
     let by = subject.owner.map(|owner| owner.evidence);
     subject.role == Some(Role::Server) && by == Some(Evidence::Accept)
 }
-
-/// Why an attempt to connect failed; `None` where it is no failure, or another finding's.
-fn failure(transition: &Transition, close: Close, lost: Option<LostSegment>) -> Option<Failure> {
-    match close.reason {
-        Reason::ConnectTimeout => Some((close.reason, close.icmp, lost)),
-        Reason::Refused | Reason::Unreachable => Some((close.reason, close.icmp, None)),
-        _ if is_given_up(close) && transition.elapsed >= Some(FIRST_RETRANSMISSION) => {
-            Some((Reason::AbortedLocally, None, lost))
-        }
-        _ => None,
-    }
-}
-
-/// By close(), or by connect() with AF_UNSPEC, as haproxy does it.
-fn is_given_up(close: Close) -> bool {
-    matches!(close.reason, Reason::AbortedLocally | Reason::Disconnected)
-}
-
-fn is_hasty(transition: &Transition, close: Close) -> bool {
-    is_given_up(close) && transition.elapsed >= Some(HASTY)
-}
-
-impl Group {
-    fn new(subject: &Subject) -> Self {
-        Self {
-            subject: *subject,
-            others: 0,
-            connected: 0,
-            retransmitted: Times::default(),
-            answered: 0,
-            delay: 0,
-            handshakes: Vec::new(),
-            failures: Vec::new(),
-            hasty: Times::default(),
-            accepted: 0,
-            ended: 0,
-            ends: Vec::new(),
-            race: Race::default(),
-        }
-    }
-
-    /// How many of them failed, were slow or ended badly.
-    fn troubles(&self) -> u64 {
-        let failures = self.failures.iter().map(|(_, times)| times);
-        let ends = self.ends.iter().map(|(_, times)| times);
-        let all = failures.chain(ends).chain([&self.retransmitted, &self.hasty, &self.race.times]);
-        all.map(|times| times.count).sum()
-    }
-
-    /// Attempts that failed, and those that were given up early where none ever succeeded.
-    pub(super) fn failed(&self) -> impl Iterator<Item = (Failure, Times)> {
-        let hasty = Some(self.hasty).filter(|hasty| self.connected == 0 && hasty.count > 0);
-        let hasty = hasty.map(|hasty| ((Reason::AbortedLocally, None, None), hasty));
-        self.failures.iter().copied().chain(hasty)
-    }
-
-    /// Whose they are.
-    pub(super) fn process(&self) -> Option<Process> {
-        self.subject.owner.map(|owner| owner.process)
-    }
-
-    fn connect(&mut self, transition: &Transition, lost: Option<LostSegment>) {
-        self.connected += 1;
-        let Some(handshake) = transition.handshake else { return };
-        let Some(duration) = handshake.duration_ns else { return };
-        keep(&mut self.handshakes, duration);
-        if handshake.syn_retransmits.is_some_and(|retransmits| retransmits > 0) {
-            self.retransmitted.note(transition.time);
-            self.answered += u64::from(lost == Some(LostSegment::SynAck));
-            self.delay += duration.saturating_sub(handshake.rtt_ns.unwrap_or(0));
-        }
-    }
-
-    /// Whether a request has met an idle timer.
-    fn end(&mut self, transition: &Transition, is_harmless: bool) -> bool {
-        self.ended += 1;
-        let Transition { from, close, sequence, time, at_exit, .. } = *transition;
-        let Some(close) = close else { return false };
-        let reason = close.reason;
-        let met = self.idle(close).is_some() && met_a_timer(transition, reason);
-        if met {
-            self.race.times.note(time);
-        } else if !at_exit && !is_harmless && is_bad(reason, from, self.subject.role, sequence) {
-            // What the end of a process resets is told with it.
-            of(&mut self.ends, reason).note(time);
-        }
-        met
-    }
-
-    /// For how long a connection was idle that its server has closed first.
-    fn idle(&self, close: Close) -> Option<u64> {
-        let server = self.subject.role == Some(Role::Server);
-        let closer = if server { Initiator::Local } else { Initiator::Peer };
-        close.idle.filter(|idle| *idle >= IDLE && close.initiator == Some(closer))
-    }
-
-    fn add(&mut self, later: &Self) {
-        self.connected += later.connected;
-        self.retransmitted.add(later.retransmitted);
-        self.answered += later.answered;
-        self.hasty.add(later.hasty);
-        self.accepted += later.accepted;
-        self.delay += later.delay;
-        self.ended += later.ended;
-        later.handshakes.iter().for_each(|sample| keep(&mut self.handshakes, *sample));
-        later.failures.iter().for_each(|(key, times)| of(&mut self.failures, *key).add(*times));
-        later.ends.iter().for_each(|(key, times)| of(&mut self.ends, *key).add(*times));
-        self.race.times.add(later.race.times);
-        for (mine, others) in [
-            (&mut self.race.met, &later.race.met),
-            (&mut self.race.closed, &later.race.closed),
-            (&mut self.race.after, &later.race.after),
-        ] {
-            others.iter().for_each(|sample| keep(mine, *sample));
-        }
-    }
-}
-
-/// Whether this is the end of a connection that a server has closed for idleness, and whose client
-/// has sent a request all the same: at the server data after close(), at the client an RST in
-/// CLOSE_WAIT while something is unacknowledged.
-fn met_a_timer(transition: &Transition, reason: Reason) -> bool {
-    match (reason, transition.from) {
-        (Reason::ResetSentDataAfterClose, State::FinWait1 | State::FinWait2) => true,
-        (Reason::ResetReceived, State::CloseWait) => is_unacknowledged(transition.sequence),
-        _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -131,6 +131,7 @@ fn a_finding_of_mere_information_does_not_say_a_reset_again() {
             service: tracer_event::finding::Service::There(end(2, 80)),
             ended: 9,
             ends: vec![BadEnd { reason: Reason::ResetReceived, connections: 3 }],
+            still_open: None,
             since: 0,
         };
         let problem = Problem::ConnectionResets(resets);

@@ -1,4 +1,4 @@
-//! What is said of handshakes that get no answer.
+//! What is said of handshakes that get no answer, and of resets that no end has sent.
 
 use super::*;
 
@@ -51,4 +51,25 @@ fn attempts_that_failed_say_what_was_lost() {
         delays.english(),
         "SYN retransmitted in 6 of 97 handshakes that succeeded, which cost 6.06s in all"
     );
+}
+
+pub(super) fn reset_between() -> Finding {
+    let mut finding = resets(Service::There(at("10.0.0.5", 443)), &[(Reason::ResetReceived, 9)]);
+    if let Problem::ConnectionResets(resets) = &mut finding.problem {
+        let process = Some(named("server").process);
+        resets.still_open = Some(StillOpen { connections: 8, of: 9, process });
+    }
+    finding
+}
+
+#[test]
+fn an_rst_of_nobody_s_is_looked_for_between() {
+    let finding = reset_between();
+    let words = "9 of 60 connections of app[900] to 10.0.0.5:443: reset by an RST that the peer has not sent, \
+                 in the last 4 s";
+    assert_eq!(finding.sentence().english(), words);
+    let ends = &finding.evidence()[1].text;
+    let words = "server[900] holds those of 8 of the last 9, which are open: no RST was sent there";
+    assert_eq!(ends.english(), words);
+    assert_eq!(finding.remedies()[0].command.as_deref(), Some("nft list ruleset"));
 }

@@ -1,7 +1,10 @@
 use rstest::rstest;
 
 use super::*;
-use tracer_event::fixtures;
+use tracer_event::{
+    close::{Close, Initiator},
+    fixtures,
+};
 
 /// The end of a client that has read up to 77 and sends an RST by choice, and that of its server,
 /// by the end of what that has written.

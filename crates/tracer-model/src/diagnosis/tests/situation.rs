@@ -2,8 +2,10 @@
 
 use super::*;
 use tracer_event::{
+    close::{Close, Reason},
     endpoint::{Endpoint, Tuple},
-    update::{Answered, Direction, Observer as _, Reset, Rst, Subject, Update},
+    sequence::Sequence,
+    update::{Answered, Direction, Observer as _, Reset, Role, Rst, Subject, Transition, Update},
 };
 
 /// Not anybody who has a socket there too, and nobody who has left.
@@ -98,4 +100,44 @@ fn who_listens_on_another_address_is_named(
             (clients.len(), if clients.len() == 1 { "attempt" } else { "attempts" });
         assert_eq!(rest, format!("{times} {attempts} to connect to 10.0.0.1:8080 refused"));
     }
+}
+
+/// A client that has received up to 100, and sent from 18 to 20 when an RST came; the server's end is
+/// there, by the numbers of what it has sent and received.
+#[rstest]
+#[case::all_came(State::Established, 100, 20, true)]
+#[case::the_last_was_rejected(State::Established, 100, 18, true)]
+#[case::another_connection(State::Established, 100, 21, false)]
+#[case::another_that_has_sent_more(State::Established, 101, 18, false)]
+#[case::it_ends_as_well(State::LastAck, 100, 20, false)]
+fn who_is_open_has_sent_no_rst(
+    #[case] state: State,
+    #[case] snd_nxt: u32,
+    #[case] rcv_nxt: u32,
+    #[case] is_open: bool,
+) {
+    let numbers =
+        Sequence { snd_una: 18, snd_nxt: 20, write_seq: 20, rcv_nxt: 100, acked: 1, received: 1 };
+    let server = Record { snd_nxt, rcv_nxt, ..socket(1, state, 9) };
+    let Tuple { local, peer, netns } = Tuple::of(&server);
+    let subject = Subject {
+        role: Some(Role::Client),
+        ..Subject::of_addresses(Tuple { local: peer, peer: local, netns: netns + 1 })
+    };
+    let mut observed = Observed::default();
+    observed.observe(Update::Transition(&Transition {
+        close: Some(Close::new(Reason::ResetReceived, None)),
+        sequence: Some(numbers),
+        ..Transition::new(subject, 1, State::Established, State::Closed)
+    }));
+    let (first, last) = (look(SECOND, Vec::new()), look(SECOND + OBSERVED, vec![server]));
+    let table = Table::new(table::Options::default());
+    let found = find_in(&Filter::default(), &first, &last, &observed, &table);
+    let resets = found.findings.iter().find_map(|finding| match &finding.problem {
+        Problem::ConnectionResets(resets) => Some(resets),
+        _ => None,
+    });
+    let open = resets.unwrap().still_open;
+    assert_eq!(open.map(|open| (open.connections, open.of)), is_open.then_some((1, 1)));
+    assert_eq!(open.and_then(|open| open.process).map(|one| one.pid), is_open.then_some(900));
 }

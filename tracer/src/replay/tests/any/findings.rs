@@ -12,7 +12,7 @@ use tracer_event::{
         AcceptQueue, AcceptWait, BadEnd, Cause, ClosedButHeld, ConnectFailure, ConnectFailures,
         ConnectionResets, DeferredAccept, Descriptors, Finding, Holds, KeepaliveRace, Leak,
         Listener, ListensElsewhere, LostSegment, Made, NoLocalPort, OutOfDescriptors, PortUse,
-        Problem, Program, Scope, SelfConnect, Service, Severity, Status, StuckHandshake,
+        Problem, Program, Scope, SelfConnect, Service, Severity, Status, StillOpen, StuckHandshake,
         SynBacklog, TimeWaitOverflow, Worker,
     },
     process::{Executable, Halt},
@@ -353,6 +353,7 @@ fn endings() -> BoxedStrategy<Problem> {
                     service,
                     ended,
                     ends,
+                    still_open: process.map(|_| StillOpen { connections: others, of: 9, process }),
                     since,
                 })
             }),

@@ -1,0 +1,269 @@
+//! What has become of the connections of one process with one service.
+
+use std::collections::VecDeque;
+
+use crate::close::{is_bad, is_unacknowledged};
+use tracer_event::{
+    close::{Close, Initiator, Reason},
+    endpoint::Tuple,
+    finding::LostSegment,
+    icmp::Icmp,
+    process::Process,
+    sequence::Sequence,
+    state::State,
+    update::{Role, Subject, Transition},
+};
+
+/// Times of handshakes, and idle times, of one group that are kept.
+const SAMPLES: usize = 1_024;
+/// Connections that were reset whose other ends are looked for.
+const RESET: usize = 16;
+/// A timer for idle connections is no shorter than this, nor does an application wait as long for a
+/// handshake without a reason.
+const IDLE: u64 = 500_000_000;
+
+/// The first retransmission of a SYN comes after this time (`TCP_TIMEOUT_INIT`).
+const FIRST_RETRANSMISSION: u64 = 1_000_000_000;
+/// Who gives up sooner has not waited for an answer.
+const HASTY: u64 = 100_000_000;
+
+/// Connections of one process with one service.
+#[derive(Clone, Debug)]
+pub(in crate::diagnosis) struct Group {
+    /// The first of them.
+    pub subject: Subject,
+    /// Other processes of the same name whose connections are among them.
+    pub others: u64,
+    /// Handshakes of a client that were completed.
+    pub connected: u64,
+    /// Of these, with a retransmitted SYN.
+    pub retransmitted: Times,
+    /// Of these, where the SYN+ACK was lost.
+    pub answered: u64,
+    /// What the retransmissions have cost, nanoseconds.
+    pub delay: u64,
+    /// How long completed handshakes took, nanoseconds.
+    pub handshakes: Vec<u64>,
+    /// Attempts to connect that failed.
+    pub failures: Vec<(Failure, Times)>,
+    /// Attempts that were given up before a SYN was sent again, which may be of one who tries several
+    /// addresses at once.
+    pub hasty: Times,
+    /// Connections that it has accepted.
+    pub accepted: u64,
+    /// Connections that ended.
+    pub ended: u64,
+    /// Of these, badly.
+    pub ends: Vec<(Reason, Times)>,
+    /// The last of these that an RST has ended, with their numbers.
+    pub reset: VecDeque<(Tuple, Sequence)>,
+    /// Requests that met a server's idle timer.
+    pub race: Race,
+}
+
+/// Why an attempt to connect failed, and what was lost if that is known.
+pub(super) type Failure = (Reason, Option<Icmp>, Option<LostSegment>);
+
+/// Requests on connections that the server had closed for idleness.
+#[derive(Clone, Debug, Default)]
+pub(in crate::diagnosis) struct Race {
+    pub times: Times,
+    /// Idle times before the server's FIN: of these connections, and of all that it has closed.
+    pub met: Vec<u64>,
+    pub closed: Vec<u64>,
+    /// From the FIN to the RST, nanoseconds.
+    pub after: Vec<u64>,
+}
+
+/// How often, and when for the first time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::diagnosis) struct Times {
+    pub count: u64,
+    pub first: u64,
+}
+
+impl Times {
+    fn note(&mut self, time: u64) {
+        self.add(Self { count: 1, first: time });
+    }
+
+    fn add(&mut self, later: Self) {
+        self.first = if self.count == 0 { later.first } else { self.first };
+        self.count += later.count;
+    }
+}
+
+/// The entry of a short list.
+fn of<K: PartialEq>(list: &mut Vec<(K, Times)>, key: K) -> &mut Times {
+    let index = list.iter().position(|(known, _)| *known == key).unwrap_or(list.len());
+    if index == list.len() {
+        list.push((key, Times::default()));
+    }
+    &mut list[index].1
+}
+
+fn keep(samples: &mut Vec<u64>, sample: u64) {
+    if samples.len() < SAMPLES {
+        samples.push(sample);
+    }
+}
+
+impl Group {
+    pub(super) fn new(subject: &Subject) -> Self {
+        Self {
+            subject: *subject,
+            others: 0,
+            connected: 0,
+            retransmitted: Times::default(),
+            answered: 0,
+            delay: 0,
+            handshakes: Vec::new(),
+            failures: Vec::new(),
+            hasty: Times::default(),
+            accepted: 0,
+            ended: 0,
+            ends: Vec::new(),
+            reset: VecDeque::new(),
+            race: Race::default(),
+        }
+    }
+
+    /// How many of them failed, were slow or ended badly.
+    pub(super) fn troubles(&self) -> u64 {
+        let failures = self.failures.iter().map(|(_, times)| times);
+        let ends = self.ends.iter().map(|(_, times)| times);
+        let all = failures.chain(ends).chain([&self.retransmitted, &self.hasty, &self.race.times]);
+        all.map(|times| times.count).sum()
+    }
+
+    /// Attempts that failed, and those that were given up early where none ever succeeded.
+    pub(in crate::diagnosis) fn failed(&self) -> impl Iterator<Item = (Failure, Times)> {
+        let hasty = Some(self.hasty).filter(|hasty| self.connected == 0 && hasty.count > 0);
+        let hasty = hasty.map(|hasty| ((Reason::AbortedLocally, None, None), hasty));
+        self.failures.iter().copied().chain(hasty)
+    }
+
+    /// Whose they are.
+    pub(in crate::diagnosis) fn process(&self) -> Option<Process> {
+        self.subject.owner.map(|owner| owner.process)
+    }
+
+    pub(super) fn connect(&mut self, transition: &Transition, lost: Option<LostSegment>) {
+        self.connected += 1;
+        let Some(handshake) = transition.handshake else { return };
+        let Some(duration) = handshake.duration_ns else { return };
+        keep(&mut self.handshakes, duration);
+        if handshake.syn_retransmits.is_some_and(|retransmits| retransmits > 0) {
+            self.retransmitted.note(transition.time);
+            self.answered += u64::from(lost == Some(LostSegment::SynAck));
+            self.delay += duration.saturating_sub(handshake.rtt_ns.unwrap_or(0));
+        }
+    }
+
+    /// Whether a request has met an idle timer.
+    pub(super) fn end(&mut self, transition: &Transition, is_harmless: bool) -> bool {
+        self.ended += 1;
+        let Transition { from, close, sequence, time, at_exit, .. } = *transition;
+        let Some(close) = close else { return false };
+        let reason = close.reason;
+        let met = self.idle(close).is_some() && met_a_timer(transition, reason);
+        if met {
+            self.race.times.note(time);
+        } else if !at_exit && !is_harmless && is_bad(reason, from, self.subject.role, sequence) {
+            // What the end of a process resets is told with it.
+            of(&mut self.ends, reason).note(time);
+            let numbers = sequence.filter(|_| reason == Reason::ResetReceived);
+            self.keep_reset(numbers.map(|numbers| (transition.subject.tuple, numbers)));
+        }
+        met
+    }
+
+    /// An attempt to connect that failed, or was given up early.
+    pub(super) fn fail(&mut self, failure: Option<Failure>, time: u64) {
+        match failure {
+            Some(failure) => of(&mut self.failures, failure).note(time),
+            None => self.hasty.note(time),
+        }
+    }
+
+    /// How an idle connection was closed, and the time spent in each state.
+    pub(super) fn close(&mut self, close: Close, spent: [u64; State::COUNT], met: bool) {
+        let Some(idle) = self.idle(close) else { return };
+        keep(&mut self.race.closed, idle);
+        if met {
+            let closing = [State::FinWait1, State::FinWait2, State::Closing, State::CloseWait];
+            keep(&mut self.race.met, idle);
+            keep(&mut self.race.after, closing.map(|state| spent[state.index()]).iter().sum());
+        }
+    }
+
+    fn keep_reset(&mut self, last: impl IntoIterator<Item = (Tuple, Sequence)>) {
+        self.reset.extend(last);
+        self.reset.drain(..self.reset.len().saturating_sub(RESET));
+    }
+
+    /// For how long a connection was idle that its server has closed first.
+    fn idle(&self, close: Close) -> Option<u64> {
+        let server = self.subject.role == Some(Role::Server);
+        let closer = if server { Initiator::Local } else { Initiator::Peer };
+        close.idle.filter(|idle| *idle >= IDLE && close.initiator == Some(closer))
+    }
+
+    pub(super) fn add(&mut self, later: &Self) {
+        self.connected += later.connected;
+        self.retransmitted.add(later.retransmitted);
+        self.answered += later.answered;
+        self.hasty.add(later.hasty);
+        self.accepted += later.accepted;
+        self.delay += later.delay;
+        self.ended += later.ended;
+        later.handshakes.iter().for_each(|sample| keep(&mut self.handshakes, *sample));
+        later.failures.iter().for_each(|(key, times)| of(&mut self.failures, *key).add(*times));
+        later.ends.iter().for_each(|(key, times)| of(&mut self.ends, *key).add(*times));
+        self.keep_reset(later.reset.iter().copied());
+        self.race.times.add(later.race.times);
+        for (mine, others) in [
+            (&mut self.race.met, &later.race.met),
+            (&mut self.race.closed, &later.race.closed),
+            (&mut self.race.after, &later.race.after),
+        ] {
+            others.iter().for_each(|sample| keep(mine, *sample));
+        }
+    }
+}
+
+/// Whether this is the end of a connection that a server has closed for idleness, and whose client
+/// has sent a request all the same: at the server data after close(), at the client an RST in
+/// CLOSE_WAIT while something is unacknowledged.
+fn met_a_timer(transition: &Transition, reason: Reason) -> bool {
+    match (reason, transition.from) {
+        (Reason::ResetSentDataAfterClose, State::FinWait1 | State::FinWait2) => true,
+        (Reason::ResetReceived, State::CloseWait) => is_unacknowledged(transition.sequence),
+        _ => false,
+    }
+}
+
+/// Why an attempt to connect failed; `None` where it is no failure, or another finding's.
+pub(super) fn failure(
+    transition: &Transition,
+    close: Close,
+    lost: Option<LostSegment>,
+) -> Option<Failure> {
+    match close.reason {
+        Reason::ConnectTimeout => Some((close.reason, close.icmp, lost)),
+        Reason::Refused | Reason::Unreachable => Some((close.reason, close.icmp, None)),
+        _ if is_given_up(close) && transition.elapsed >= Some(FIRST_RETRANSMISSION) => {
+            Some((Reason::AbortedLocally, None, lost))
+        }
+        _ => None,
+    }
+}
+
+/// By close(), or by connect() with AF_UNSPEC, as haproxy does it.
+fn is_given_up(close: Close) -> bool {
+    matches!(close.reason, Reason::AbortedLocally | Reason::Disconnected)
+}
+
+pub(super) fn is_hasty(transition: &Transition, close: Close) -> bool {
+    is_given_up(close) && transition.elapsed >= Some(HASTY)
+}
