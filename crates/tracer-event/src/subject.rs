@@ -57,6 +57,14 @@ impl Subject {
         let (cookie, uid, inode, owner, role) = (None, None, None, None, None);
         Self { cookie, ordinal: 0, tuple, uid, inode, cgroup: 0, owner, role }
     }
+
+    /// The peer without its port if that is a client's, as clients differ in these; where the role is
+    /// not known, the higher port is the client's.
+    pub fn peer_service(&self) -> Endpoint {
+        let Tuple { local, peer, .. } = self.tuple;
+        let is_client = self.role.map_or(peer.port >= local.port, |role| role == Role::Server);
+        if is_client { peer.with_port(0) } else { peer }
+    }
 }
 
 impl Default for Subject {

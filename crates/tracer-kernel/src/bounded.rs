@@ -31,6 +31,10 @@ impl<K: Hash + Eq, V, const MOST: usize> Bounded<K, V, MOST> {
         self.0.insert(key, value);
     }
 
+    pub(super) fn remove(&mut self, key: &K) {
+        self.0.remove(key);
+    }
+
     /// What is remembered under a key, or what is made for it now.
     pub(super) fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
         if self.0.len() >= MOST && !self.0.contains_key(&key) {

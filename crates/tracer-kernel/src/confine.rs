@@ -113,7 +113,13 @@ mod tests {
         fs::{self, File},
         io::Write as _,
         net::{TcpListener, TcpStream},
-        os::unix::net::{UnixListener, UnixStream},
+        os::{
+            fd::AsRawFd as _,
+            unix::{
+                fs::PermissionsExt,
+                net::{UnixListener, UnixStream},
+            },
+        },
         path::Path,
         process::Command,
     };
@@ -136,6 +142,18 @@ mod tests {
         File::create(path)?.write_all(b"new")
     }
 
+    /// For writing; a handle of no file, which the kernel would refuse in another way.
+    fn opens_by_handle(of: &File) -> io::Result<()> {
+        let handle = [0u64; 16];
+        let (mount, flags) = (of.as_raw_fd(), libc::O_WRONLY);
+        // SAFETY: the kernel reads a handle of no bytes.
+        match unsafe { libc::syscall(libc::SYS_open_by_handle_at, mount, &raw const handle, flags) }
+        {
+            -1 => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        }
+    }
+
     fn listens(port: u16) -> io::Result<TcpListener> {
         TcpListener::bind(("127.0.0.1", port))
     }
@@ -152,6 +170,10 @@ mod tests {
             assert!(is_denied(File::create(path.join("new"))), "creates");
             assert!(is_denied(File::options().append(true).open(&file)), "appends");
             assert!(is_denied(fs::remove_file(&file)), "removes");
+            let read = File::open(&file).unwrap();
+            let mode = PermissionsExt::from_mode(0o777);
+            assert!(is_denied(read.set_permissions(mode)), "changes the mode of what is open");
+            assert!(is_denied(opens_by_handle(&read)), "opens by a handle");
             assert!(is_denied(listens(0)), "listens");
             // What is open stays so, in threads that come later too.
             open.write_all(b"line").unwrap();

@@ -153,7 +153,10 @@ impl Enricher for Host {
     }
 
     fn learn(&self, program: &Program) {
-        self.known().reported.learn(program);
+        let mut known = self.known();
+        // The process is the same after execve(), and its program another.
+        known.executables.remove(&(program.pid, program.start_ns));
+        known.reported.learn(program);
     }
 
     fn is_over(&self, group: &Cgroup) -> bool {

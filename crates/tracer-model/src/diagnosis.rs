@@ -53,6 +53,9 @@ mod unread;
 mod windows;
 mod workers;
 
+use foldhash::fast::RandomState;
+use hashbrown::HashSet;
+
 use self::comparison::{Comparison, Detector};
 pub use self::{baseline::Baseline, causes::explain, observed::Observed};
 use super::{
@@ -140,7 +143,7 @@ pub fn diagnose(input: &Input<'_>) -> Diagnosis {
         lost: input.observed.lost,
         refused: 0,
         ports: ports::busiest(comparison.ports(), |one| ports::wants(input.filter, one)),
-        findings: sorted(comparison.found),
+        findings: unique(sorted(comparison.found)),
     }
 }
 
@@ -151,7 +154,15 @@ pub fn of_events(input: &Input<'_>, known: Vec<Finding>) -> Vec<Finding> {
     let others = known.len();
     comparison.found = known;
     comparison.run(EVENTS);
-    comparison.found.split_off(others)
+    unique(comparison.found.split_off(others))
+}
+
+/// Of several that are the same at different times, such as those of the listeners of one process at one
+/// address, the first.
+fn unique(mut findings: Vec<Finding>) -> Vec<Finding> {
+    let mut known: HashSet<String, RandomState> = HashSet::default();
+    findings.retain(|finding| known.insert(finding.key()));
+    findings
 }
 
 /// Worst first; of those that are equally bad the one that is about most.

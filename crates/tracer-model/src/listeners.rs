@@ -28,11 +28,13 @@ impl<'a> Listeners<'a> {
 
     /// Those that take connections to an address: with `SO_REUSEPORT` there are several.
     pub fn at(&self, netns: u32, to: Endpoint) -> Vec<&'a Record> {
-        let at_port = self.0.get(&(netns, to.port)).into_iter().flatten();
-        at_port
-            .filter(|record| listens_for(Tuple::of(record).local.address(), to.address()))
-            .copied()
-            .collect()
+        let takes = |record: &&Record| listens_for(Tuple::of(record).local.address(), to.address());
+        self.on(netns, to.port).filter(takes).collect()
+    }
+
+    /// Those on a port, whatever their addresses.
+    pub fn on(&self, netns: u32, port: u16) -> impl Iterator<Item = &'a Record> {
+        self.0.get(&(netns, port)).into_iter().flatten().copied()
     }
 
     /// The listener in whose queue a connection waits, or that a half-open one is with; where that

@@ -182,7 +182,10 @@ fn words(value: &DeValue<'_>) -> Option<String> {
     let join = |words: Option<Vec<String>>| words.map(|words| words.join(","));
     match value {
         DeValue::String(text) => Some(text.to_string()),
-        DeValue::Integer(number) => Some(number.as_str().to_owned()),
+        // Without the radix, which is before it: `0x50` is 80.
+        DeValue::Integer(number) => {
+            Some(i128::from_str_radix(number.as_str(), number.radix()).ok()?.to_string())
+        }
         DeValue::Float(number) => Some(number.as_str().to_owned()),
         DeValue::Boolean(on) => Some(on.to_string()),
         DeValue::Datetime(_) => None,
@@ -223,7 +226,7 @@ mod tests {
     #[case("", "")]
     #[case("# nothing\n", "")]
     #[case("port = 443", "--port=443")]
-    #[case("port = [443, 5432]", "--port=443,5432")]
+    #[case("port = [443, 0x1bb]", "--port=443,443")]
     #[case("format = \"json\"\nno-accept = true", "--format=json --no-accept")]
     #[case("problems = false", "")]
     #[case(

@@ -207,7 +207,11 @@ impl Comparison {
         for (metric, fault) in
             [(Metric::Retransmits, Fault::Retransmit), (Metric::Leaks, Fault::Leak)]
         {
-            let share = |one: &Observed| (one.account.incidents(fault).1, one.connections().1);
+            // Of a recording of problems alone (`--problems`) there are fewer ends than incidents.
+            let share = |one: &Observed| {
+                let count = one.account.incidents(fault).1;
+                (count, one.connections().1.max(count))
+            };
             all.share(metric, both.map(share));
         }
         all.places(both);

@@ -133,6 +133,7 @@ pub fn rates(one: Rate<'_>, other: Rate<'_>) -> f64 {
 
 /// Of two shares: so many of so many.
 pub fn shares((k, n): (u64, u64), (l, m): (u64, u64)) -> f64 {
+    debug_assert!(k <= n && l <= m, "{k} of {n}, {l} of {m}");
     let successes = k + l;
     if n == 0 || m == 0 || successes == 0 || successes == n + m {
         return 1.0;

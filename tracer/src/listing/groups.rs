@@ -60,12 +60,7 @@ impl Grouping {
             Self::Peer if socket.state == State::Listen => {
                 format!("* {}", said(texts, "(listening)"))
             }
-            Self::Peer => {
-                let (local, peer) = (subject.tuple.local, subject.tuple.peer);
-                let serves = |role| role == Role::Server;
-                let is_client = subject.role.map_or(peer.port >= local.port, serves);
-                if is_client { peer.with_port(0) } else { peer }.to_string()
-            }
+            Self::Peer => subject.peer_service().to_string(),
             Self::Container => match in_container(subject, context) {
                 none if none.is_empty() => "-".to_owned(),
                 container => container,

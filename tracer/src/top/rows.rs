@@ -66,10 +66,8 @@ impl Row {
 
     /// The peer's end; of a server's socket its address alone, since clients differ in their ports.
     fn peer(&self) -> Option<(IpAddr, u16)> {
-        let Tuple { local, peer, .. } = self.subject.tuple;
-        let ephemeral = self.subject.role == Some(Role::Server) || peer.port >= local.port;
-        let port = if ephemeral { 0 } else { peer.port };
-        (self.state != State::Listen).then_some((peer.address(), port))
+        let peer = self.subject.peer_service();
+        (self.state != State::Listen).then_some((peer.address(), peer.port))
     }
 
     /// What a filter is matched against.

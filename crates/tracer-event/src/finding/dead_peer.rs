@@ -295,6 +295,6 @@ impl Explain for DeadPeer {
     super::of_connections!();
 
     fn key(&self) -> String {
-        format!("{:?} {}", self.unanswered, self.connections.key())
+        format!("{:?} {} {}", self.unanswered, self.answering > 0, self.connections.key())
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     About, Explain, Line, Program, Remedy, Severity,
     remedies::advice,
-    words::{a_process, line, of_program, process, since},
+    words::{a_process, line, name, of_program, process, since},
 };
 use crate::{
     duration::duration,
@@ -175,6 +175,7 @@ impl Explain for KeepaliveRace {
     }
 
     fn key(&self) -> String {
-        self.service.to_string()
+        let server = self.server.as_ref().map(|server| &server.process);
+        format!("{} {} {}", self.service, name(server), name(self.client.as_ref()))
     }
 }

@@ -29,12 +29,17 @@ const NEVER: &[c_long] = calls! {
     SYS_setdomainname SYS_add_key SYS_request_key SYS_keyctl
 };
 
-/// What changes files by their names, and listening.
+/// What changes files by their names, or where they are open for reading only, and listening.
 const WRITING: &[c_long] = calls! {
     SYS_listen SYS_openat2 SYS_truncate SYS_unlinkat SYS_renameat SYS_renameat2 SYS_mkdirat
     SYS_linkat SYS_symlinkat SYS_mknodat SYS_fchmodat SYS_fchownat SYS_utimensat SYS_setxattr
-    SYS_lsetxattr SYS_removexattr SYS_lremovexattr
+    SYS_lsetxattr SYS_removexattr SYS_lremovexattr SYS_fchmod SYS_fchown SYS_fsetxattr
+    SYS_fremovexattr
 };
+
+/// The same, of calls whose numbers are those of all architectures and not in `libc` for each:
+/// fchmodat2 (6.6), setxattrat and removexattrat (6.13).
+const WRITING_NEW: [c_long; 3] = [452, 463, 466];
 
 /// The same, of architectures that have had them from before.
 #[cfg(target_arch = "x86_64")]
@@ -61,9 +66,10 @@ const READING_OLD: &[c_long] = &[];
 
 /// Calls that open a file, and which of their arguments says how.
 #[cfg(target_arch = "x86_64")]
-const OPENING: &[(c_long, u8)] = &[(libc::SYS_open, 1), (libc::SYS_openat, 2)];
+const OPENING: &[(c_long, u8)] =
+    &[(libc::SYS_open, 1), (libc::SYS_openat, 2), (libc::SYS_open_by_handle_at, 2)];
 #[cfg(not(target_arch = "x86_64"))]
-const OPENING: &[(c_long, u8)] = &[(libc::SYS_openat, 2)];
+const OPENING: &[(c_long, u8)] = &[(libc::SYS_openat, 2), (libc::SYS_open_by_handle_at, 2)];
 
 /// Commands of bpf(): `BPF_MAP_CREATE`, `BPF_PROG_LOAD`, `BPF_OBJ_PIN`, include/uapi/linux/bpf.h.
 const BPF_COMMANDS: [u64; 3] = [0, 5, 6];
@@ -102,13 +108,15 @@ fn program(scope: Scope) -> Result<BpfProgram, BackendError> {
         rules.extend(READING.iter().chain(READING_OLD).map(|&call| (call, Vec::new())));
     }
     if scope != Scope::Sinks {
-        rules.extend(WRITING.iter().chain(WRITING_OLD).map(|&call| (call, Vec::new())));
+        let writing = WRITING.iter().chain(WRITING_OLD).chain(&WRITING_NEW);
+        rules.extend(writing.map(|&call| (call, Vec::new())));
         for &(call, argument) in OPENING {
             let mut writing = any(argument, O_ACCMODE as u32, [O_WRONLY as u64, O_RDWR as u64])?;
             for flag in [O_CREAT, O_TRUNC] {
                 writing.extend(any(argument, flag as u32, [flag as u64])?);
             }
-            rules.insert(call, writing);
+            // Who may not at all may not write either.
+            rules.entry(call).or_insert(writing);
         }
     }
     if cfg!(target_arch = "x86_64") {

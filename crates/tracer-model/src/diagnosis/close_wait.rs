@@ -8,7 +8,6 @@ use hashbrown::{HashMap, HashSet};
 use super::{
     common::{each_once, most_first},
     comparison::{Comparison, Detector, Kin, Seen},
-    ends::Ends,
     peers::peers,
     queues,
     twins::{Twins, twins},
@@ -104,9 +103,9 @@ fn leaks(comparison: &Comparison<'_>) -> Vec<Finding> {
     if groups.is_empty() {
         return Vec::new();
     }
-    let (closed, ends) = (closed(comparison), Ends::of(comparison));
+    let closed = closed(comparison);
     let groups = groups.into_iter();
-    let found = groups.map(|(key, group)| finding(comparison, &key, &group, &closed, &ends));
+    let found = groups.map(|(key, group)| finding(comparison, &key, &group, &closed));
     found.filter(|finding| !is_explained(comparison, finding)).collect()
 }
 
@@ -244,20 +243,14 @@ fn closed(comparison: &Comparison<'_>) -> Closed {
     closed
 }
 
-fn finding(
-    comparison: &Comparison<'_>,
-    key: &Key,
-    group: &Group<'_>,
-    closed: &Closed,
-    ends: &Ends<'_>,
-) -> Finding {
+fn finding(comparison: &Comparison<'_>, key: &Key, group: &Group<'_>, closed: &Closed) -> Finding {
     let members = &group.members;
     let name = members.first().and_then(|one| Some(one.socket.holders.first()?.process.comm));
     let gone = closed.get(&(key.netns, name, key.service)).copied().unwrap_or(0);
     let holders = holders(comparison, members);
     let pid = holders.first().map(|holder| holder.process.pid);
     let listener = members.first().and_then(|one| key.listener(comparison, one.seen));
-    let (peer_sockets, peer_orphans) = states_of(members, ends);
+    let (peer_sockets, peer_orphans) = states_of(comparison, members);
     let oldest = members.iter().max_by_key(|member| member.age);
     let growth = comparison.per_minute(group.fresh() - gone);
     let accepting = || Some((listener.as_ref()?.processes.first()?.process.pid, 0.0));
@@ -282,7 +275,7 @@ fn finding(
         descriptors: leaking.and_then(|(pid, growth)| comparison.descriptors(pid, growth)),
         peer_sockets,
         peer_orphans,
-        other_side: other_side(comparison, key.cause, members, ends),
+        other_side: other_side(comparison, key.cause, members),
         made: comparison.input.stacks.map(|stacks| made(comparison, members, stacks)),
     };
     let severity = severity(&leak, members);
@@ -338,7 +331,6 @@ fn other_side(
     comparison: &Comparison<'_>,
     cause: Cause,
     members: &[Member<'_>],
-    ends: &Ends<'_>,
 ) -> Option<OtherSide> {
     let twins: Vec<&Seen<'_>> = members.iter().filter_map(|member| member.twin).collect();
     let service = comparison.service(&twins.first()?.tuple());
@@ -352,7 +344,7 @@ fn other_side(
     };
     let is_asked = cause == Cause::AwaitsAnswer;
     let unanswered = is_asked.then(|| twins.iter().filter_map(silent).max()).flatten();
-    let holders = twins.iter().filter_map(|twin| ends.peer(twin));
+    let holders = twins.iter().filter_map(|twin| comparison.peer(twin));
     let holders = holders.flat_map(|seen| comparison.holders(seen.record));
     let holders = each_once(holders.map(|holder| holder.process));
     Some(OtherSide {
@@ -383,11 +375,11 @@ fn made(comparison: &Comparison<'_>, members: &[Member<'_>], stacks: &dyn Stacks
     made
 }
 
-fn states_of(members: &[Member<'_>], ends: &Ends<'_>) -> (BTreeMap<State, u64>, u64) {
+fn states_of(comparison: &Comparison<'_>, members: &[Member<'_>]) -> (BTreeMap<State, u64>, u64) {
     let mut states = BTreeMap::new();
     let mut orphans = 0;
     for member in members {
-        if let Some(peer) = ends.peer(member.seen) {
+        if let Some(peer) = comparison.peer(member.seen) {
             *states.entry(peer.state).or_default() += 1;
             orphans += u64::from(is_orphaned(peer.record));
         }

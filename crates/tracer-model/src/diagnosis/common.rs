@@ -26,7 +26,7 @@ pub(super) fn most_first<T: Hash + Eq, O: Ord>(
         *counts.entry(one).or_default() += 1;
     }
     let mut counts: Vec<(T, u64)> = counts.into_iter().collect();
-    counts.sort_by_key(|(one, count)| (Reverse(*count), tie(one)));
+    counts.sort_by_cached_key(|(one, count)| (Reverse(*count), tie(one)));
     counts
 }
 

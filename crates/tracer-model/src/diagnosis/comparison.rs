@@ -6,7 +6,7 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use tracer_wire::{Holder, Record};
 
-use super::{Baseline, Input, common::each_once};
+use super::{Baseline, Input, common::each_once, ends::Ends};
 use crate::{
     cause::halt,
     connection::{Connection, SocketId},
@@ -67,6 +67,8 @@ pub(super) struct Comparison<'a> {
     /// Nothing is asked about in particular, but perhaps a namespace.
     all: bool,
     ports: OnceCell<Vec<PortUse>>,
+    ends: OnceCell<Ends>,
+    closed: OnceCell<HashMap<SocketId, &'a Connection, RandomState>>,
 }
 
 impl<'a> Comparison<'a> {
@@ -91,6 +93,8 @@ impl<'a> Comparison<'a> {
             listeners: Listeners::among(records),
             all: *filter == filter.of_namespace(),
             ports: OnceCell::new(),
+            ends: OnceCell::new(),
+            closed: OnceCell::new(),
         }
     }
 
@@ -106,6 +110,20 @@ impl<'a> Comparison<'a> {
         let guess = || self.listeners.guess(seen.record, |record| self.holders(record));
         socket.subject.owner = socket.subject.owner.or_else(guess);
         socket
+    }
+
+    /// The other end of a socket, if it is on this host.
+    pub(super) fn peer(&self, seen: &Seen<'_>) -> Option<&Seen<'a>> {
+        let records = || self.seen.iter().map(|seen| seen.record).collect::<Vec<_>>();
+        let ends = || Ends::of(&records());
+        self.seen.get(self.ends.get_or_init(ends).peer(seen.record)?)
+    }
+
+    /// The life of a socket that has been closed at one end, which says who has closed it.
+    pub(super) fn closed(&self, record: &Record) -> Option<&'a Connection> {
+        let closing = [State::FinWait1, State::Closing, State::LastAck, State::CloseWait];
+        let lives = || closing.into_iter().flat_map(|state| self.lives(state)).collect();
+        self.closed.get_or_init(lives).get(&SocketId::of(record)).copied()
     }
 
     /// Ephemeral ports in use, as the last snapshot shows them.
@@ -192,6 +210,15 @@ impl<'a> Comparison<'a> {
     /// The listeners that take connections to an address.
     pub(super) fn listeners_of(&self, netns: u32, to: Endpoint) -> Vec<&'a Record> {
         self.listeners.at(netns, to)
+    }
+
+    /// The listeners on a port, whatever their addresses, that are asked about.
+    pub(super) fn listeners_on(&self, netns: u32, port: u16) -> Vec<&'a Record> {
+        let wants = |record: &Record| {
+            let seen = Seen { record, state: State::Listen, earlier: None, recent: None };
+            self.wants_seen(&seen)
+        };
+        self.listeners.on(netns, port).filter(|record| wants(record)).collect()
     }
 
     /// The listener of a connection that nobody has accepted; where that is not known, those that
@@ -320,7 +347,7 @@ impl<'a> Comparison<'a> {
     }
 
     /// The socket's life as far as the table knows it.
-    pub(super) fn lives(&self, state: State) -> HashMap<SocketId, &Connection, RandomState> {
+    pub(super) fn lives(&self, state: State) -> HashMap<SocketId, &'a Connection, RandomState> {
         let of_state = self.input.table.connections().filter(|life| life.state == state);
         of_state.map(|life| (life.id, life)).collect()
     }

@@ -8,10 +8,11 @@ use tracer_wire::{Record, flag};
 
 use super::{
     comparison::{Comparison, Detector, Seen},
-    peers::{Closers, Key, payload, severity, silence},
+    peers::{Key, connections, key, payload, severity, silence},
 };
 use crate::timeouts::{self, GivesUp, RETRANSMIT, Silence, WINDOW_PROBE};
 use tracer_event::{
+    endpoint::Tuple,
     finding::{DeadPeer, Finding, Idle, Problem, Service, Severity, Unanswered},
     state::State,
 };
@@ -114,18 +115,15 @@ fn dead_peers(comparison: &Comparison<'_>) -> Vec<Finding> {
     if found.is_empty() {
         return Vec::new();
     }
-    let closers = Closers::of(comparison);
     let answering = Answering::of(comparison);
     let mut groups: HashMap<Key<Kind>, Vec<Member<'_>>, RandomState> = HashMap::default();
     for (unanswered, member) in found {
         let is_there = answering.count(comparison, std::slice::from_ref(&member)) > 0;
-        let key = closers.key(comparison, member.seen, Kind { unanswered, is_there });
+        let key = key(comparison, member.seen, Kind { unanswered, is_there });
         groups.entry(key).or_default().push(member);
     }
     let groups = groups.into_iter();
-    groups
-        .map(|(key, members)| finding(comparison, (&closers, &answering), key, &members))
-        .collect()
+    groups.map(|(key, members)| finding(comparison, &answering, key, &members)).collect()
 }
 
 /// Whether the peer of a socket is dead.
@@ -191,12 +189,12 @@ fn heard(comparison: &Comparison<'_>, seen: &Seen<'_>) -> Option<u64> {
 
 fn finding(
     comparison: &Comparison<'_>,
-    (closers, answering): (&Closers<'_>, &Answering),
+    answering: &Answering,
     Key { netns, service, what: Kind { unanswered, is_there }, .. }: Key<Kind>,
     members: &[Member<'_>],
 ) -> Finding {
     let seen: Vec<&Seen<'_>> = members.iter().map(|member| member.seen).collect();
-    let connections = closers.connections(comparison, &seen, service);
+    let connections = connections(comparison, &seen, service);
     let first = members.iter().filter_map(|member| member.gives_up).min();
     let dead = DeadPeer {
         unanswered,
@@ -227,19 +225,25 @@ fn finding(
 /// was heard since.
 fn idle(comparison: &Comparison<'_>, members: &[Member<'_>]) -> Idle {
     let mut idle = Idle::default();
-    let is_same = |member: &Member<'_>, seen: &Seen<'_>| {
-        let (one, other) = (member.seen.tuple(), seen.tuple());
-        (one.netns, one.peer.address()) == (other.netns, other.peer.address())
-            && (one.local == other.local || one.peer == other.peer)
-    };
+    // There may be as many of these as of those: a network that is cut in two.
+    let mut by_local: HashMap<_, u64, RandomState> = HashMap::default();
+    let mut by_peer: HashMap<_, u64, RandomState> = HashMap::default();
+    for Member { seen, since, .. } in members {
+        let Tuple { local, peer, netns } = seen.tuple();
+        let keep = |least: &mut u64| *least = (*least).min(*since);
+        keep(by_local.entry((netns, local, peer.address())).or_insert(*since));
+        keep(by_peer.entry((netns, peer)).or_insert(*since));
+    }
     let quiet = |seen: &&Seen<'_>| {
         matches!(seen.state, State::Established | State::CloseWait | State::FinWait2)
             && seen.record.has(flag::HAS_SOCKET)
             && seen.record.snd_una == seen.record.write_seq
     };
     for seen in comparison.seen.iter().filter(quiet) {
-        let silent = members.iter().filter(|member| is_same(member, seen));
-        let Some(since) = silent.map(|member| member.since).min() else { continue };
+        let Tuple { local, peer, netns } = seen.tuple();
+        let of_client = by_local.get(&(netns, local, peer.address()));
+        let silent = [of_client, by_peer.get(&(netns, peer))].into_iter().flatten();
+        let Some(&since) = silent.min() else { continue };
         let is_silent = heard(comparison, seen).is_some_and(|heard| heard >= since);
         let Some(silence) = silence(comparison, seen).filter(|_| is_silent) else { continue };
         if silence.timers.keepalive == 0 {

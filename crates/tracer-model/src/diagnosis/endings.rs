@@ -1,24 +1,25 @@
 //! What the beginnings and ends of connections show to be wrong: attempts to connect that fail or
 //! are slow, connections that are reset, servers that close what their clients are about to use.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::VecDeque};
 
 use super::{
     attempts,
     common::most_first,
-    comparison::{Comparison, Detector},
-    ends,
+    comparison::{Comparison, Detector, Seen},
     history::{Group, History, Times},
 };
 use crate::listeners::listens_for;
 use tracer_event::{
     close::Reason,
-    endpoint::Endpoint,
+    endpoint::{Endpoint, Tuple},
     finding::{
         BadEnd, ConnectFailure, ConnectFailures, ConnectionResets, Finding, KeepaliveRace,
         ListensElsewhere, LostSegment, Problem, Service, Severity, StillOpen,
     },
     process::Process,
+    sequence::Sequence,
+    state::State,
 };
 
 pub(super) const DETECTORS: &[Detector] = &[connects, races, resets];
@@ -229,7 +230,7 @@ fn resets(comparison: &Comparison<'_>) -> Vec<Finding> {
 
 /// The other ends of what was reset that are open here, and who holds most of them.
 fn still_open(comparison: &Comparison<'_>, group: &Group) -> Option<StillOpen> {
-    let open = ends::still_open(comparison, &group.reset);
+    let open = other_ends(comparison, &group.reset);
     let holders = open.iter().filter_map(|seen| comparison.holders(seen.record).first());
     let holders = most_first(holders.map(|holder| holder.process), |process| process.pid);
     (!open.is_empty()).then(|| StillOpen {
@@ -237,6 +238,28 @@ fn still_open(comparison: &Comparison<'_>, group: &Group) -> Option<StillOpen> {
         of: group.reset.len() as u64,
         process: holders.first().map(|(process, _)| *process),
     })
+}
+
+/// Those other ends of connections that were reset that are open all the same: they have sent no RST.
+fn other_ends<'a>(
+    comparison: &'a Comparison<'_>,
+    reset: &VecDeque<(Tuple, Sequence)>,
+) -> Vec<&'a Seen<'a>> {
+    use State::{CloseWait, Established, FinWait1, FinWait2};
+    let is_other_end = |seen: &&Seen<'_>| {
+        let (tuple, record) = (seen.tuple(), seen.record);
+        matches!(seen.state, Established | CloseWait | FinWait1 | FinWait2)
+            && reset.iter().any(|(of, numbers)| {
+                (of.local, of.peer) == (tuple.peer, tuple.local)
+                    && record.snd_nxt == numbers.rcv_nxt
+                    && record.rcv_nxt.wrapping_sub(numbers.snd_una)
+                        <= numbers.snd_nxt.wrapping_sub(numbers.snd_una)
+            })
+    };
+    match reset.is_empty() {
+        true => Vec::new(),
+        false => comparison.seen.iter().filter(is_other_end).collect(),
+    }
 }
 
 /// Whether these are a client's connections that a server on this host has reset.

@@ -7,7 +7,7 @@ use tracer_wire::Record;
 use super::{
     common::most_first,
     comparison::{Comparison, Detector, Kin, Seen},
-    peers::{self, Closers},
+    peers,
 };
 use crate::{connection::SocketId, held};
 use tracer_event::{
@@ -91,17 +91,16 @@ fn by_another(comparison: &Comparison<'_>, silent: &[&Seen<'_>]) -> Vec<Finding>
 
 /// Connections whose processes do nothing any more but accept the next ones.
 fn left_open(comparison: &Comparison<'_>, silent: &[&Seen<'_>]) -> Vec<Finding> {
-    let closers = Closers::of(comparison);
     let mut groups: HashMap<peers::Key<()>, Vec<&Seen<'_>>, RandomState> = HashMap::default();
     for &seen in silent {
-        groups.entry(closers.key(comparison, seen, ())).or_default().push(seen);
+        groups.entry(peers::key(comparison, seen, ())).or_default().push(seen);
     }
     let ticks = comparison.input.ticks;
     let finding = |(key, members): (peers::Key<()>, Vec<&Seen<'_>>)| {
         let idle = |seen: &&Seen<'_>| held::idle_after_answer(seen.record, ticks);
         let idle = members.iter().filter_map(idle);
         let problem = LeftOpen {
-            connections: closers.connections(comparison, &members, key.service),
+            connections: peers::connections(comparison, &members, key.service),
             new: idle.clone().filter(|idle| *idle < comparison.elapsed()).count() as u64,
             idle: idle.max().unwrap_or(0),
         };

@@ -7,7 +7,6 @@ use tracer_wire::{Timers, flag};
 use super::{
     common::most_first,
     comparison::{Comparison, Detector, Kin, Seen},
-    ends::Ends,
 };
 use crate::timeouts;
 use tracer_event::{
@@ -41,12 +40,11 @@ fn unprobed(comparison: &Comparison<'_>) -> Vec<Finding> {
     if unprobed.is_empty() {
         return Vec::new();
     }
-    let ends = Ends::of(comparison);
     let mut groups: HashMap<(u32, Vec<Kin>), Group<'_>, RandomState> = HashMap::default();
     for (seen, idle) in unprobed {
         let tuple = seen.tuple();
         // This host will not lose itself.
-        let is_here = tuple.peer.address().is_loopback() || ends.peer(seen).is_some();
+        let is_here = tuple.peer.address().is_loopback() || comparison.peer(seen).is_some();
         let Some(holder) = comparison.holders(seen.record).first().filter(|_| !is_here) else {
             continue;
         };
@@ -68,7 +66,7 @@ fn finding(comparison: &Comparison<'_>, netns: u32, members: &Group<'_>) -> Opti
         others: processes.len() as u64 - 1,
         sockets: members.len() as u64,
         longest: members.iter().map(|(.., idle)| *idle).max().unwrap_or(0),
-        services: most_first(services, |_| ()),
+        services: most_first(services, |service| format!("{service:?}")),
     };
     Some(comparison.finding(Severity::Info, netns, Problem::NoKeepalive(unprobed)))
 }

@@ -111,7 +111,7 @@ fn time_wait(comparison: &Comparison<'_>) -> Vec<Finding> {
         if skipped == 0 && !full {
             return None;
         }
-        let mut services = most_first(services.into_iter(), |_| ());
+        let mut services = most_first(services.into_iter(), |service| format!("{service:?}"));
         services.truncate(NAMED);
         let overflow = TimeWaitOverflow {
             time_wait,
@@ -219,7 +219,8 @@ fn crowding(descriptors: &Descriptors) -> Option<Severity> {
 
 fn holds(comparison: &Comparison<'_>, sockets: &[&Seen<'_>]) -> Option<Holds> {
     let services = sockets.iter().map(|seen| comparison.service(&seen.tuple()));
-    let (service, of_service) = most_first(services, |_| ()).into_iter().next()?;
+    let (service, of_service) =
+        most_first(services, |service| format!("{service:?}")).into_iter().next()?;
     let ticks = comparison.input.ticks;
     let is_idle = |seen: &&&Seen<'_>| idle(seen.record, ticks).is_some_and(|time| time >= IDLE);
     let idle = sockets.iter().filter(is_idle).count() as u64;

@@ -2,18 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
-
 use super::{
     common::{each_once, most_first},
     comparison::{Comparison, Kin, Seen},
 };
-use crate::{
-    connection::{Connection, SocketId},
-    socket::is_orphaned,
-    timeouts::Silence,
-};
+use crate::{connection::Connection, socket::is_orphaned, timeouts::Silence};
 use tracer_event::{
     endpoint::Endpoint,
     finding::{Connections, Program, Service, Severity},
@@ -33,66 +26,51 @@ pub(super) struct Key<T> {
     pub(super) what: T,
 }
 
-/// Who has closed what no process holds any more, as far as that was seen.
-pub(super) struct Closers<'a>(HashMap<SocketId, &'a Connection, RandomState>);
-
-impl<'a> Closers<'a> {
-    pub(super) fn of(comparison: &'a Comparison<'_>) -> Self {
-        let closing = [State::FinWait1, State::Closing, State::LastAck, State::CloseWait];
-        Self(closing.into_iter().flat_map(|state| comparison.lives(state)).collect())
+/// Who holds a socket, or has closed what no process holds any more, as far as that was seen.
+fn processes(comparison: &Comparison<'_>, seen: &Seen<'_>) -> Vec<Process> {
+    let holders = comparison.holders(seen.record);
+    if holders.is_empty() {
+        let owner = comparison.closed(seen.record).and_then(Connection::owner);
+        return owner.map(|owner| owner.process).into_iter().collect();
     }
+    each_once(holders.iter().map(|holder| holder.process))
+}
 
-    /// Who holds a socket, or has closed it.
-    pub(super) fn processes(&self, comparison: &Comparison<'_>, seen: &Seen<'_>) -> Vec<Process> {
-        let holders = comparison.holders(seen.record);
-        if holders.is_empty() {
-            let life = self.0.get(&SocketId::of(seen.record));
-            return life
-                .and_then(|life| life.owner())
-                .map(|owner| owner.process)
-                .into_iter()
-                .collect();
-        }
-        each_once(holders.iter().map(|holder| holder.process))
+/// Which finding a socket is of.
+pub(super) fn key<T>(comparison: &Comparison<'_>, seen: &Seen<'_>, what: T) -> Key<T> {
+    let tuple = seen.tuple();
+    let who = comparison.kin(processes(comparison, seen).into_iter());
+    Key { netns: tuple.netns, who, service: comparison.service(&tuple), what }
+}
+
+/// What sockets of one key have in common.
+pub(super) fn connections(
+    comparison: &Comparison<'_>,
+    members: &[&Seen<'_>],
+    service: Service,
+) -> Connections {
+    let first = members.first();
+    let processes = members.iter().flat_map(|seen| processes(comparison, seen));
+    let holders = most_first(processes, |process| process.pid).into_iter();
+    let holders: Vec<Program> = holders.map(|(process, _)| comparison.program(process)).collect();
+    let listener = (holders.is_empty())
+        .then(|| {
+            let tuple = first?.tuple();
+            comparison.listener(&comparison.listeners_of(tuple.netns, tuple.local))
+        })
+        .flatten();
+    let mut states: BTreeMap<State, u64> = BTreeMap::new();
+    for seen in members {
+        *states.entry(seen.state).or_default() += 1;
     }
-
-    pub(super) fn key<T>(&self, comparison: &Comparison<'_>, seen: &Seen<'_>, what: T) -> Key<T> {
-        let tuple = seen.tuple();
-        let who = comparison.kin(self.processes(comparison, seen).into_iter());
-        Key { netns: tuple.netns, who, service: comparison.service(&tuple), what }
-    }
-
-    /// What sockets of one key have in common.
-    pub(super) fn connections(
-        &self,
-        comparison: &Comparison<'_>,
-        members: &[&Seen<'_>],
-        service: Service,
-    ) -> Connections {
-        let first = members.first();
-        let processes = members.iter().flat_map(|seen| self.processes(comparison, seen));
-        let holders = most_first(processes, |process| process.pid).into_iter();
-        let holders: Vec<Program> =
-            holders.map(|(process, _)| comparison.program(process)).collect();
-        let listener = (holders.is_empty())
-            .then(|| {
-                let tuple = first?.tuple();
-                comparison.listener(&comparison.listeners_of(tuple.netns, tuple.local))
-            })
-            .flatten();
-        let mut states: BTreeMap<State, u64> = BTreeMap::new();
-        for seen in members {
-            *states.entry(seen.state).or_default() += 1;
-        }
-        Connections {
-            holders,
-            listener,
-            sockets: members.len() as u64,
-            orphans: members.iter().filter(|seen| is_orphaned(seen.record)).count() as u64,
-            service,
-            peers: peers(members.iter().copied(), service),
-            states,
-        }
+    Connections {
+        holders,
+        listener,
+        sockets: members.len() as u64,
+        orphans: members.iter().filter(|seen| is_orphaned(seen.record)).count() as u64,
+        service,
+        peers: peers(members.iter().copied(), service),
+        states,
     }
 }
 

@@ -14,9 +14,8 @@ use super::{
     endings,
 };
 use tracer_event::{
-    endpoint::Endpoint,
+    endpoint::{Endpoint, Tuple},
     finding::{Finding, ListensElsewhere, Problem, Severity},
-    state::State,
     update::{Answered, Reset},
 };
 
@@ -82,14 +81,15 @@ fn finding(
     if !comparison.listeners_of(netns, address).is_empty() {
         return None;
     }
-    let listeners: Vec<_> = comparison
-        .seen_in(State::Listen)
-        .filter(|seen| (seen.record.netns, seen.record.local_port) == (netns, address.port))
-        .filter(|seen| comparison.wants_seen(seen))
-        .collect();
-    let holders = listeners.iter().flat_map(|seen| comparison.holders(seen.record));
+    let listeners = comparison.listeners_on(netns, address.port);
+    // A scan tries many ports on which nobody listens.
+    if listeners.is_empty() {
+        return None;
+    }
+    let holders = listeners.iter().flat_map(|record| comparison.holders(record));
     let processes = each_once(holders.map(|holder| holder.process)).into_iter();
-    let mut listening: Vec<Endpoint> = listeners.iter().map(|seen| seen.tuple().local).collect();
+    let mut listening: Vec<Endpoint> =
+        listeners.iter().map(|record| Tuple::of(record).local).collect();
     listening.sort_unstable_by_key(Endpoint::address);
     listening.dedup();
     peers.sort_unstable_by_key(|(peer, times)| (Reverse(*times), peer.address()));
@@ -104,5 +104,5 @@ fn finding(
     let is_rare = most < SEVERAL || endings::are_served_elsewhere(comparison, netns, address);
     let severity = if is_rare { Severity::Info } else { Severity::Warning };
     let problem = Problem::ListensElsewhere(Box::new(problem));
-    (!listeners.is_empty()).then(|| comparison.finding(severity, netns, problem))
+    Some(comparison.finding(severity, netns, problem))
 }

@@ -7,9 +7,8 @@ use hashbrown::HashMap;
 use super::{
     comparison::{Comparison, Detector, Seen},
     dead_peers::is_dead,
-    ends::Ends,
     handshakes::stuck_with,
-    peers::{Closers, Key, silence},
+    peers::{Key, connections, key, silence},
     windows::is_closed,
 };
 use crate::{
@@ -35,11 +34,10 @@ fn sockets(comparison: &Comparison<'_>) -> Vec<Finding> {
     if found.peek().is_none() {
         return Vec::new();
     }
-    let (closers, ends) = (Closers::of(comparison), Ends::of(comparison));
     let mut groups: HashMap<Key<State>, Vec<&Seen<'_>>, RandomState> = HashMap::default();
     for seen in found {
-        if comparison.wants_seen(seen) && !is_explained(comparison, seen, &ends) {
-            groups.entry(closers.key(comparison, seen, seen.state)).or_default().push(seen);
+        if comparison.wants_seen(seen) && !is_explained(comparison, seen) {
+            groups.entry(key(comparison, seen, seen.state)).or_default().push(seen);
         }
     }
     let find =
@@ -49,7 +47,7 @@ fn sockets(comparison: &Comparison<'_>) -> Vec<Finding> {
                 state,
                 oldest: ages.max().unwrap_or(0),
                 threshold: threshold(state),
-                connections: closers.connections(comparison, &members, service),
+                connections: connections(comparison, &members, service),
             };
             comparison.finding(Severity::Info, netns, Problem::StuckState(Box::new(problem)))
         };
@@ -95,7 +93,7 @@ fn age(
 }
 
 /// Whether another finding is about this socket, or about the end on this host that it waits for.
-fn is_explained(comparison: &Comparison<'_>, seen: &Seen<'_>, ends: &Ends<'_>) -> bool {
+fn is_explained(comparison: &Comparison<'_>, seen: &Seen<'_>) -> bool {
     let leaks = || {
         comparison.found.iter().any(|finding| {
             matches!(finding.problem, Problem::CloseWaitLeak(_) | Problem::AcceptWait(_))
@@ -104,7 +102,7 @@ fn is_explained(comparison: &Comparison<'_>, seen: &Seen<'_>, ends: &Ends<'_>) -
     match seen.state {
         State::CloseWait if !is_sending(seen.record, seen.earlier) => true,
         State::FinWait2 if leaks() => {
-            ends.peer(seen).is_some_and(|peer| peer.state == State::CloseWait)
+            comparison.peer(seen).is_some_and(|peer| peer.state == State::CloseWait)
         }
         State::SynRecv => {
             stuck_with(seen).is_some() || comparison.found.iter().any(|found| waits(found, seen))

@@ -6,7 +6,7 @@ use tracer_wire::Record;
 
 use super::{
     comparison::{Comparison, Detector, Seen},
-    peers::{Closers, Key},
+    peers::{Key, connections, key},
 };
 use crate::{timeouts::since, unread::unread_for};
 use tracer_event::{
@@ -33,7 +33,7 @@ fn unread(comparison: &Comparison<'_>) -> Vec<Finding> {
     if found.is_empty() {
         return Vec::new();
     }
-    let (closers, busy) = (Closers::of(comparison), busy(comparison, &found));
+    let busy = busy(comparison, &found);
     let mut groups: HashMap<Key<Option<Halt>>, Vec<&Seen<'_>>, RandomState> = HashMap::default();
     for seen in found {
         let holders = comparison.holders(seen.record);
@@ -50,11 +50,11 @@ fn unread(comparison: &Comparison<'_>) -> Vec<Finding> {
             && comparison.wants_seen(seen)
         {
             let halt = holders.first().and_then(|first| halt(comparison, first));
-            groups.entry(closers.key(comparison, seen, halt)).or_default().push(seen);
+            groups.entry(key(comparison, seen, halt)).or_default().push(seen);
         }
     }
     let groups = groups.into_iter();
-    groups.map(|(key, members)| finding(comparison, &closers, key, &members)).collect()
+    groups.map(|(key, members)| finding(comparison, key, &members)).collect()
 }
 
 /// Whether nothing was read between the snapshots, nor has come.
@@ -131,11 +131,10 @@ fn is_told(comparison: &Comparison<'_>, holders: &[Owner]) -> bool {
 
 fn finding(
     comparison: &Comparison<'_>,
-    closers: &Closers<'_>,
     Key { netns, service, what: halted, .. }: Key<Option<Halt>>,
     members: &[&Seen<'_>],
 ) -> Finding {
-    let connections = closers.connections(comparison, members, service);
+    let connections = connections(comparison, members, service);
     let ticks = comparison.input.ticks;
     let waiting = members.iter().filter_map(|seen| unread_for(seen.record, ticks));
     let first = connections.holders.first().map(|first| first.process.pid);

@@ -6,8 +6,7 @@ use hashbrown::HashMap;
 use super::{
     common::each_once,
     comparison::{Comparison, Detector, Seen},
-    ends::Ends,
-    peers::{Closers, Key, payload, severity, silence},
+    peers::{Key, connections, key, payload, severity, silence},
 };
 use crate::timeouts::{self, WINDOW_PROBE};
 use tracer_event::{
@@ -37,13 +36,12 @@ fn not_reading(comparison: &Comparison<'_>) -> Vec<Finding> {
     if found.is_empty() {
         return Vec::new();
     }
-    let (closers, ends) = (Closers::of(comparison), Ends::of(comparison));
     let mut groups: HashMap<Key<()>, Vec<&Seen<'_>>, RandomState> = HashMap::default();
     for seen in found {
-        groups.entry(closers.key(comparison, seen, ())).or_default().push(seen);
+        groups.entry(key(comparison, seen, ())).or_default().push(seen);
     }
     let groups = groups.into_iter();
-    groups.map(|(key, members)| finding(comparison, (&closers, &ends), key, &members)).collect()
+    groups.map(|(key, members)| finding(comparison, key, &members)).collect()
 }
 
 /// Whether the peer of a socket does not read.
@@ -61,12 +59,11 @@ fn closed(comparison: &Comparison<'_>, seen: &Seen<'_>) -> Option<u64> {
 
 fn finding(
     comparison: &Comparison<'_>,
-    (closers, ends): (&Closers<'_>, &Ends<'_>),
     Key { netns, service, .. }: Key<()>,
     members: &[&Seen<'_>],
 ) -> Finding {
-    let connections = closers.connections(comparison, members, service);
-    let peers: Vec<&Seen<'_>> = members.iter().filter_map(|seen| ends.peer(seen)).collect();
+    let connections = connections(comparison, members, service);
+    let peers: Vec<&Seen<'_>> = members.iter().filter_map(|seen| comparison.peer(seen)).collect();
     let readers = peers.iter().flat_map(|seen| comparison.holders(seen.record));
     let readers = each_once(readers.map(|holder| holder.process));
     let waits =

@@ -1,8 +1,8 @@
 //! What the table gives up where it may hold no more sockets.
 //!
 //! First a minisocket, the one that will end soonest: all that is missed of it is its end. Where
-//! there is none, any socket that is neither a listener nor flagged; its later events are treated
-//! as those of of one from before. What was given up is counted and said, once a second at most.
+//! there is none, a socket that is neither a listener nor flagged, unless there are [`PATIENCE`] of
+//! these in a row; its later events are treated as those of one from before. What was given up is counted and said, once a second at most.
 
 use super::{LossPlace, Observer, Slot, State, Table, Update, emit::lost};
 

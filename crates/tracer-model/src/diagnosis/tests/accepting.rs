@@ -279,6 +279,24 @@ fn a_child_is_named_only_if_it_ignores_what_its_parent_has_closed(
     }
 }
 
+/// A process with a listener for each of its threads (SO_REUSEPORT), all of which are stuck: they are
+/// told as one, by the one where most wait.
+#[test]
+fn the_listeners_of_one_process_are_one_finding() {
+    let look = |time| {
+        let of = |listener, n| Record { listener, ..waiting(n, 9, OPEN) };
+        let mut look = shared(vec![of(1, 1), of(2, 2), of(2, 3)], time);
+        for record in look.snapshot.records.iter_mut().filter(|record| record.sk != 0) {
+            record.accept_queue = record.sk as u32;
+        }
+        look.snapshot.holders.iter_mut().for_each(|one| one.pid = SERVER_PID);
+        look
+    };
+    let diagnosis = find(&look(SECOND), &look(SECOND + OBSERVED));
+    let (_, wait) = wait(&diagnosis);
+    assert_eq!((wait.waiting, wait.siblings_waiting), (2, 1));
+}
+
 /// Connections that process 901 has accepted, with the seconds since the answer.
 #[rstest]
 #[case::new_ones(&[60, 9, 4], "inet_csk_accept", Some(Severity::Warning))]
