@@ -58,6 +58,11 @@ pub struct BadEnd {
 }
 
 impl BadEnd {
+    fn is_reset(&self) -> bool {
+        use Reason::{KeepaliveTimeout, RetransmitTimeout, ZeroWindowTimeout};
+        !matches!(self.reason, KeepaliveTimeout | RetransmitTimeout | ZeroWindowTimeout)
+    }
+
     fn words(&self) -> Wording {
         match self.reason {
             Reason::ResetReceived => wording!("reset-by-peer", "reset by the peer"),
@@ -108,7 +113,12 @@ impl BadEnd {
                 "remedy-reset-linger",
                 "do not set SO_LINGER 0: close() throws away what the peer has not acknowledged"
             ),
-            (Reason::ResetSentDataAfterClose, _) => wording!(
+            (Reason::ResetSentDataAfterClose, Service::There(_)) => wording!(
+                "remedy-reset-after-goodbye",
+                "nothing to do where the client had its answer: what came was a farewell, such as a close_notify of \
+                 TLS; else compare its timeouts with the time that answers take"
+            ),
+            (Reason::ResetSentDataAfterClose, Service::Here(_)) => wording!(
                 "remedy-reset-after-close",
                 "shutdown(SHUT_WR) and read to the end of file before close(): the peer still sends"
             ),
@@ -132,7 +142,15 @@ impl ConnectionResets {
     pub(super) fn kind(&self) -> Wording {
         match self.ends.as_slice() {
             [one] => self.words(*one),
-            _ => wording!("reset-or-timed-out", "reset or timed out"),
+            several => {
+                let (resets, timeouts): (Vec<BadEnd>, Vec<BadEnd>) =
+                    several.iter().partition(|end| end.is_reset());
+                match (resets.is_empty(), timeouts.is_empty()) {
+                    (false, true) => wording!("all-reset", "reset"),
+                    (true, false) => wording!("all-timed-out", "timed out"),
+                    _ => wording!("reset-or-timed-out", "reset or timed out"),
+                }
+            }
         }
     }
 
@@ -169,8 +187,8 @@ impl Explain for ConnectionResets {
         About {
             when: "while observed, three or more connections of a process with one service were \
                    reset or timed out, and at least one in twenty (information below that, and \
-                   where clients reset connections that a server still sent on, or close them with \
-                   unread data)",
+                   where clients reset connections that a server still sent on, or close them before \
+                   they have read all)",
             evidence: "the way each connection ended; an RST by choice (SO_LINGER 0) that destroyed \
                        nothing is none of these, nor one for a connection without data, as health \
                        checks send it, nor one after both ends had closed",

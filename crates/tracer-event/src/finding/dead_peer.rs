@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     About, Connections, Explain, Limit, Line, Remedy, Service, Severity,
     remedies::{advice, command},
-    words::{destination, end, limit, line, reachable, total},
+    words::{end, limit, line, of_service_with, reachable, total},
 };
 use crate::{
     duration::{count, duration, grouped},
@@ -287,7 +287,10 @@ impl Explain for DeadPeer {
                     "nothing to do: the kernel gives up by itself; this ends them now (CONFIG_INET_DIAG_DESTROY)"
                 )
             };
-            remedies.push(command(text, format!("{enter}ss -K -t {}", destination(peer))));
+            remedies.push(command(
+                text,
+                format!("{enter}ss -K -t {}", of_service_with(connections.service, peer)),
+            ));
         }
         remedies
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     About, Connections, Explain, Line, Program, Remedy, Severity,
     remedies::{advice, command},
-    words::{destination, line, programs},
+    words::{line, of_service_with, programs},
 };
 use crate::{
     duration::{count, duration, grouped},
@@ -42,7 +42,8 @@ impl Explain for PeerNotReading {
     fn about() -> About {
         About {
             when: "nothing could be sent for three seconds because the peer's window is closed, and data waits; info \
-                   for one or two up to ten seconds, and where it is less than a tenth of a service's clients",
+                   for one or two up to ten seconds, and where it is less than a tenth of a service's clients; not \
+                   where the reader is on this host and reads slowly, or cannot pass on what it would read",
             evidence: "the window-probe timer, the unsent bytes and the time of the last data sent, in both snapshots",
             unknown: "whether the peer pauses on purpose, as a player does, or is stuck",
         }
@@ -127,7 +128,7 @@ impl Explain for PeerNotReading {
                     "remedy-kill-unread",
                     "ends the connections to this peer now; what is unsent is lost (CONFIG_INET_DIAG_DESTROY)"
                 ),
-                format!("{enter}ss -K -t {}", destination(peer)),
+                format!("{enter}ss -K -t {}", of_service_with(connections.service, peer)),
             ));
         }
         remedies

@@ -345,6 +345,14 @@ pub(super) fn destination(peer: Endpoint) -> String {
     format!("dst '{}'", Endpoint::new(peer.address(), peer.port))
 }
 
+/// The same for the connections of a service alone.
+pub(super) fn of_service_with(service: Service, peer: Endpoint) -> String {
+    match service {
+        Service::Here(local) => format!("{} and sport = :{}", destination(peer), local.port),
+        Service::There(_) => destination(peer),
+    }
+}
+
 /// Where a segment of a handshake within this host is lost.
 pub(super) fn lost(segment: LostSegment) -> Wording {
     match segment {

@@ -203,7 +203,9 @@ fn resets(comparison: &Comparison<'_>) -> Vec<Finding> {
         // A client that goes away, or does not want the rest of an answer, is the client's affair.
         let own = |reason| match service {
             Service::Here(_) => reason != Reason::ResetReceived,
-            Service::There(_) => reason != Reason::ResetSentUnreadData,
+            Service::There(_) => {
+                !matches!(reason, Reason::ResetSentUnreadData | Reason::ResetSentDataAfterClose)
+            }
         };
         let own = group.ends.iter().filter(|(reason, _)| own(*reason));
         let count: u64 = own.map(|(_, times)| times.count).sum();

@@ -28,20 +28,50 @@ const UNANSWERED: u8 = 3;
 
 /// Connections with data that waits for a window.
 fn not_reading(comparison: &Comparison<'_>) -> Vec<Finding> {
-    let found: Vec<&Seen<'_>> = comparison
-        .seen
-        .iter()
-        .filter(|seen| is_closed(comparison, seen) && comparison.wants_seen(seen))
-        .collect();
-    if found.is_empty() {
-        return Vec::new();
-    }
+    let closed = comparison.seen.iter().filter(|seen| is_closed(comparison, seen));
+    let closed: Vec<&Seen<'_>> = closed.filter(|seen| !reads(comparison, seen)).collect();
+    let held_up = held_up(comparison, &closed);
+    let is_cause = |seen: &&Seen<'_>| !held_up(seen) && comparison.wants_seen(seen);
+    let found = closed.iter().copied().filter(is_cause);
     let mut groups: HashMap<Key<()>, Vec<&Seen<'_>>, RandomState> = HashMap::default();
     for seen in found {
         groups.entry(key(comparison, seen, ())).or_default().push(seen);
     }
     let groups = groups.into_iter();
     groups.map(|(key, members)| finding(comparison, key, &members)).collect()
+}
+
+/// Whether the other end is on this host and has read something: slowly, as the window opens again only
+/// when a sixteenth of its buffer is free (`__tcp_select_window`).
+fn reads(comparison: &Comparison<'_>, seen: &Seen<'_>) -> bool {
+    let moved = |peer: &Seen<'_>| Some(peer.recent?.copied_seq != peer.record.copied_seq);
+    comparison.peer(seen).and_then(moved) == Some(true)
+}
+
+/// Whether those who do not read a connection cannot pass on what they would: their own peers do not
+/// read, and are others than who sends here.
+fn held_up<'a>(
+    comparison: &'a Comparison<'_>,
+    closed: &[&Seen<'_>],
+) -> impl Fn(&Seen<'_>) -> bool + 'a {
+    let pids = |seen: &Seen<'_>| -> Vec<u32> {
+        comparison.holders(seen.record).iter().map(|holder| holder.process.pid).collect()
+    };
+    let readers = move |seen: &Seen<'_>| comparison.peer(seen).map_or_else(Vec::new, pids);
+    let mut waits_for: HashMap<u32, Vec<u32>, RandomState> = HashMap::default();
+    for seen in closed {
+        for sender in pids(seen) {
+            waits_for.entry(sender).or_default().extend(readers(seen));
+        }
+    }
+    move |seen| {
+        let (senders, readers) = (pids(seen), readers(seen));
+        let passes_on = |reader: &u32| {
+            let next = waits_for.get(reader);
+            next.is_some_and(|next| !next.iter().any(|pid| senders.contains(pid)))
+        };
+        !readers.is_empty() && readers.iter().all(passes_on)
+    }
 }
 
 /// Whether the peer of a socket does not read.

@@ -135,6 +135,10 @@ failed-timed-out = 시간 초과 { $count }번
 failed-given-up = 응답이 없어 포기 { $count }번
 connection-resets = { $who }: 연결 { $ended }개 중 { $bad }개가 비정상 종료({ $service }): { $kind }, { $since } 동안
 reset-by-peer = 상대가 RST를 보냄
+all-reset = RST로 끊김
+all-timed-out = 타임아웃
+remedy-reset-after-goodbye = 클라이언트가 응답을 다 받았다면 문제 없음: 그 뒤에 온 것은 TLS close_notify 같은 작별 인사임. 아니라면
+    클라이언트의 타임아웃을 응답 시간과 비교할 것
 reset-between = 상대가 보내지 않은 RST로 끊김
 other-ends-open = { $who }: 최근 { $of }개 중 { $count }개의 반대쪽을 갖고 있고 아직 열려 있음. 거기서는 RST를 보내지 않음
 remedy-reset-between = 두 끝 사이의 무엇인가가 RST를 보냄: 패킷 필터(RST로 거부하는 규칙), 로드 밸런서, IPS. 양쪽 네임스페이스에서 규칙을 찾을 것

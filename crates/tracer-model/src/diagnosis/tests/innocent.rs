@@ -286,6 +286,35 @@ fn resets_are_told_of_who_sends_them(
     assert_eq!(told.iter().map(|(_, code)| *code).collect::<Vec<_>>(), codes);
 }
 
+/// A client that goes away, or does not want what its server still says (a close_notify of TLS), has
+/// its reasons.
+#[rstest]
+#[case(Role::Client, Reason::ResetSentUnreadData, Severity::Info)]
+#[case(Role::Client, Reason::ResetSentDataAfterClose, Severity::Info)]
+#[case(Role::Client, Reason::ResetReceived, Severity::Warning)]
+#[case(Role::Server, Reason::ResetSentUnreadData, Severity::Warning)]
+#[case(Role::Server, Reason::ResetSentDataAfterClose, Severity::Warning)]
+#[case(Role::Server, Reason::ResetReceived, Severity::Info)]
+fn what_clients_do_not_want_is_no_warning(
+    #[case] role: Role,
+    #[case] reason: Reason,
+    #[case] severity: Severity,
+) {
+    let mut observed = Observed::default();
+    for n in 0..3 {
+        let subject = client(end([10, 0, 0, 1], 40_000 + n), end([10, 0, 0, 2], 80));
+        let tuple = match role {
+            Role::Client => subject.tuple,
+            _ => subject.tuple.reversed(),
+        };
+        let subject = Subject { tuple, role: Some(role), ..subject };
+        let reset = ends(subject, State::Established, State::Closed, Some(reason));
+        observed.observe(Update::Transition(&reset));
+    }
+    let told = found("", &[], Counters::default(), &observed);
+    assert_eq!(told, [(severity, "connection_resets")]);
+}
+
 /// A process may have set the limit to what it needs.
 #[rstest]
 #[case::some_left(79, None)]

@@ -137,3 +137,60 @@ fn who_computes_reads_nothing(
     let diagnosis = find(&at(SECOND, 0), &at(SECOND + OBSERVED, OBSERVED * percent / 100));
     assert_eq!(unread(&diagnosis).map(|(severity, _)| severity), severity);
 }
+
+/// The ends of a connection whose window is closed: process `sender` waits, process `reader` has read
+/// up to `copied`.
+fn full(n: u64, [sender, reader]: [u32; 2], copied: u32) -> [(Record, u32); 2] {
+    let port = 50_000 + n as u16;
+    let sends = Record {
+        flags: flag::HAS_SOCKET,
+        local_port: port,
+        peer_port: 8_080,
+        snd_una: 1_000,
+        snd_nxt: 1_000,
+        write_seq: 5_001,
+        timer: 3,
+        timer_expires: JIFFIES + 100,
+        last_sent: (JIFFIES - 20 * HZ) as u32,
+        ..socket(n, State::Established, 1)
+    };
+    let reads = Record {
+        flags: flag::HAS_SOCKET,
+        local_port: 8_080,
+        peer_port: port,
+        local_address: sends.peer_address,
+        peer_address: sends.local_address,
+        rcv_nxt: 1_000,
+        copied_seq: copied,
+        ..socket(n + 100, State::Established, 1)
+    };
+    [(sends, sender), (reads, reader)]
+}
+
+/// Who sends to whom, and what the readers have read meanwhile.
+#[rstest]
+#[case::a_reader(&[[901, 902]], 0, &[902])]
+#[case::a_slow_reader(&[[901, 902]], 7, &[])]
+#[case::a_proxy_and_its_client(&[[901, 902], [902, 903]], 0, &[903])]
+#[case::two_that_wait_for_each_other(&[[901, 902], [902, 901]], 0, &[901, 902])]
+fn who_does_not_read_is_the_last_of_a_chain(
+    #[case] chain: &[[u32; 2]],
+    #[case] meanwhile: u32,
+    #[case] told: &[u32],
+) {
+    let at = |time, read| {
+        let ends = (1..).zip(chain).flat_map(|(n, pids)| full(n, *pids, 100 + read));
+        let ends: Vec<(Record, u32)> = ends.collect();
+        let mut look = look(time, ends.iter().map(|(record, _)| *record).collect());
+        look.snapshot.holders = ends.iter().map(|(record, pid)| holder(record, *pid)).collect();
+        look
+    };
+    let diagnosis = find(&at(SECOND, 0), &at(SECOND + OBSERVED, meanwhile));
+    let readers = diagnosis.findings.iter().flat_map(|finding| match &finding.problem {
+        Problem::PeerNotReading(stuck) => stuck.readers.as_slice(),
+        other => panic!("{other:?}"),
+    });
+    let mut readers: Vec<u32> = readers.map(|reader| reader.process.pid).collect();
+    readers.sort_unstable();
+    assert_eq!(readers, told);
+}
