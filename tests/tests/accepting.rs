@@ -207,7 +207,8 @@ s = socket.create_connection(('127.0.0.1', 9300)); s.sendall(b'?'); s.recv(10); 
         let status = fs::read_to_string(format!("/proc/{child}/status")).unwrap();
         let parent = evidence["closed_by"]["pid"].as_u64().unwrap();
         assert!(status.contains(&format!("PPid:\t{parent}\n")), "{finding}");
-        assert_eq!(finding.at("/finding/severity"), "warning", "{finding}");
+        // It may serve it, for all that is known.
+        assert_eq!(finding.at("/finding/severity"), "info", "{finding}");
         assert!(run_one(finding, "ls -l").contains("socket:["), "{finding}");
         assert_eq!(diagnosis.findings.len(), 1, "{}", listing(&diagnosis.findings));
     });

@@ -174,6 +174,10 @@ impl Explain for Leak {
         let mut remedies = match self.cause {
             Cause::NeverAccepted => return never_accepted(self),
             Cause::Halted(halt) => resume(halt, self.holders.first().map(|one| one.process.pid)),
+            // A child for each connection is there to serve it.
+            Cause::Inherited if self.sockets == self.holders.len() as u64 => {
+                vec![serve(), close_on_exec()]
+            }
             Cause::Inherited => vec![close_on_exec(), serve()],
             Cause::Unread => vec![advice(wording!(
                 "remedy-read-to-end",
@@ -238,8 +242,8 @@ impl Leak {
             ),
             Cause::Inherited => wording!(
                 "close-wait-inherited",
-                "{who} {count} inherited by fork; the peers have closed, and so has the parent \
-                 {parent}",
+                "{who} {count} that came from the parent {parent} by fork; the peers have closed, and so \
+                 has the parent",
                 [count],
                 who = who_do(&self.holders, "still holds", "still hold"),
                 parent = a_process(self.parent.as_ref())

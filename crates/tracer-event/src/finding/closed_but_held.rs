@@ -33,6 +33,9 @@ pub struct ClosedButHeld {
     pub is_parent: bool,
     /// It was seen to accept them.
     pub accepted: bool,
+    /// Each holder has one, as the processes of a server that forks for each connection.
+    #[serde(default)]
+    pub may_serve: bool,
     /// What they have in common.
     pub service: Service,
     /// A peer.
@@ -49,7 +52,8 @@ impl Explain for ClosedButHeld {
         About {
             when: "open connections have been silent for two seconds after an answer, the process that \
                    accepted them (or listens for them) holds them no more, and those that do hold them wait \
-                   for something else: a warning from four seconds on",
+                   for something else: a warning from four seconds on, or from a minute on where each holder \
+                   has one and may serve it",
             evidence: "who holds descriptors of connections and listeners, accept() where it was seen, \
                        parents, the times of the last data, and what the holders wait for: the functions that \
                        their threads sleep in, the descriptors of their system calls and epoll instances",
@@ -72,10 +76,17 @@ impl Explain for ClosedButHeld {
             1 => "it, the peer waits",
             _ => "them, the peers wait",
         };
-        let english = format!("{closer} has closed: no FIN is sent for {waits}");
+        let unless = match (self.may_serve, self.holders.len()) {
+            (false, _) => "",
+            (true, 1) => "unless it serves that, ",
+            (true, _) => "unless they serve those, ",
+        };
+        let english = format!("{closer} has closed: {unless}no FIN is sent for {waits}");
+        let serves = self.may_serve.then(|| wording!("unless-served", ""));
         wording!(
             "closed-but-held",
-            "{who} {count} {service} that {closer}; silent for {idle}",
+            "{who} {count} {service} that {closer}{serves}; silent for {idle}",
+            [serves],
             who = who_do(&self.holders, "still holds", "still hold"),
             count = Wording::count(self.sockets, "connection"),
             service = service(self.service),

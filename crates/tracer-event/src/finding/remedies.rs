@@ -22,7 +22,7 @@ pub(super) fn stacks(pid: u32) -> Remedy {
 pub(super) fn close_on_exec() -> Remedy {
     advice(wording!(
         "remedy-close-on-exec",
-        "close the descriptor in the child after fork(), or open it with SOCK_CLOEXEC (accept4) so \
+        "a child that does not serve the connection must close it after fork(); or open it with SOCK_CLOEXEC (accept4) so \
          that exec() closes it"
     ))
 }
@@ -47,7 +47,8 @@ pub(super) fn no_descriptor_left(who: Wording) -> Remedy {
 pub(super) fn serve() -> Remedy {
     advice(wording!(
         "remedy-child-serves",
-        "a child that is to serve the connection must close() when read() returns 0 (end of file)"
+        "a child that serves the connection must close() when read() returns 0 (end of file), and \
+         look for that while it works or waits (PostgreSQL client_connection_check_interval)"
     ))
 }
 

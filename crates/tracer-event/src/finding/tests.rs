@@ -237,8 +237,8 @@ fn others() -> [Finding; 8] {
 )]
 #[case(
     leaking(Cause::Inherited),
-    "app[900] still holds 4 connections inherited by fork; the peers have closed, and so has the \
-     parent app[899]"
+    "app[900] still holds 4 connections that came from the parent app[899] by fork; the peers have \
+     closed, and so has the parent"
 )]
 #[case(
     leaking(Cause::Halted(Halt::Frozen)),

@@ -21,6 +21,8 @@ pub(super) const DETECTORS: &[Detector] = &[silent];
 
 /// From here on a client has noticed, nanoseconds.
 const LONG: u64 = 4_000_000_000;
+/// Who serves a connection says something sooner, as a rule.
+const WORK: u64 = 60_000_000_000;
 /// So many were not left open on purpose, to say something to one when the next one has come.
 const SEVERAL: usize = 3;
 /// Standard input, output and error are given to a process on purpose.
@@ -135,6 +137,13 @@ fn is_parent(comparison: &Comparison<'_>, process: &Process, holders: &[Owner]) 
     holders.iter().any(|holder| parent(holder) == Some(process.pid))
 }
 
+/// Whether a process knows of its descriptor: it runs the code of its parent, or was started with it as
+/// the first that is free (`SD_LISTEN_FDS_START`).
+fn may_serve(holder: &Owner, key: &Key) -> bool {
+    const FIRST: u32 = 3;
+    holder.process.comm == key.closed_by.comm || holder.fd <= Some(FIRST)
+}
+
 fn finding(comparison: &Comparison<'_>, key: &Key, members: &[(&Seen<'_>, bool)]) -> Finding {
     let ticks = comparison.input.ticks;
     let idle = members.iter().filter_map(|(seen, _)| held::idle_after_answer(seen.record, ticks));
@@ -146,6 +155,8 @@ fn finding(comparison: &Comparison<'_>, key: &Key, members: &[(&Seen<'_>, bool)]
     let mut fds: Vec<u32> = of_first.filter_map(|holder| holder.fd).collect();
     fds.sort_unstable();
     let owners: Vec<Owner> = holders().copied().collect();
+    let may_serve =
+        processes.len() == members.len() && owners.iter().all(|one| may_serve(one, key));
     let problem = ClosedButHeld {
         sockets: members.len() as u64,
         holders: processes.iter().map(|(process, _)| comparison.program(*process)).collect(),
@@ -153,11 +164,13 @@ fn finding(comparison: &Comparison<'_>, key: &Key, members: &[(&Seen<'_>, bool)]
         closed_by: key.closed_by,
         is_parent: is_parent(comparison, &key.closed_by, &owners),
         accepted: members.iter().all(|(_, accepted)| *accepted),
+        may_serve,
         service: key.service,
         peer: members[0].0.tuple().peer,
         idle,
         doing: pid.and_then(|pid| comparison.doing(pid)),
     };
-    let severity = if idle >= LONG { Severity::Warning } else { Severity::Info };
+    let long = if may_serve { WORK } else { LONG };
+    let severity = if idle >= long { Severity::Warning } else { Severity::Info };
     comparison.finding(severity, key.netns, Problem::ClosedButHeld(Box::new(problem)))
 }

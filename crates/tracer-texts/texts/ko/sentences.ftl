@@ -30,7 +30,7 @@ close-wait-never-accepted = 연결 { $count }개를 아무도 accept()하지 않
     backlog { $backlog }개 중 { $queue }개. 상대는 이미 닫음
 close-wait-listener-gone = 연결 { $count }개를 아무도 accept()하지 않음: listener는 이미 없음
 close-wait-halted = { $who }: { $halt }. 상대가 닫은 연결 { $count }개를 갖고 있음
-close-wait-inherited = { $who }: fork로 물려받은 연결 { $count }개를 닫지 않음. 상대도, 부모 { $parent }도 이미 닫음
+close-wait-inherited = { $who }: 부모 { $parent }에게서 fork로 물려받은 연결 { $count }개를 닫지 않음. 상대도 부모도 이미 닫음
 close-wait-unread = { $who }: 연결 { $count }개를 끝까지 읽지 않음. 읽지 않은 데이터 { $unread }바이트, 상대는
     이미 닫음
 close-wait-not-yet = { $who }: 연결 { $count }개를 아직 닫지 않음. 상대는 이미 닫음
@@ -63,8 +63,9 @@ deferred-accept = 연결 { $count }개가 최대 { $oldest } 동안 반쯤 열�
 
 # closed_but_held, self_connect, listens_elsewhere
 listens-elsewhere = { $who }: { $listening }에서만 listen함. { $address }에 대한 연결 시도 { $count }번이 거부됨
-closed-but-held = { $who }: { $closer } 쪽이 닫은 연결 { $count }개({ $service })를 아직 갖고 있음. FIN이 나가지 않아
-    상대가 기다림, { $idle } 동안 조용함
+closed-but-held = { $who }: { $closer } 쪽이 닫은 연결 { $count }개({ $service })를 아직 갖고 있음{ $serves }. FIN이 나가지
+    않아 상대가 기다림, { $idle } 동안 조용함
+unless-served = (직접 처리하는 중이 아니라면)
 left-open = { $who }: 응답한 연결 { $count }개를 열어 둠, { $service }, accept()만 기다림, 최대 { $idle } 동안 조용함{ $new }
 left-open-new = , 관찰 중에 응답한 것 { $new }개
 remedy-close-answered = { $who }: 응답을 마친 연결을 close()해야 함. 자식이 연결을 처리하면 부모는 fork() 뒤에 사본을 닫아야 함
@@ -400,7 +401,7 @@ remedy-reuseport = SO_REUSEPORT는 accept()하지 않는 listener에도 새 연�
 remedy-larger-backlog = backlog를 늘리면(프로그램의 listen(), somaxconn까지) 순간적인 몰림을 견딜 뿐임
 remedy-at-limit = 지금 이 한도에 있음
 remedy-stacks = 스레드들이 무엇을 기다리는지 보기
-remedy-close-on-exec = fork() 뒤 자식에서 디스크립터를 닫거나, exec()가 닫도록 SOCK_CLOEXEC로 열 것(accept4)
+remedy-close-on-exec = 연결을 맡지 않은 자식은 fork() 뒤에 디스크립터를 닫거나, exec()가 닫도록 SOCK_CLOEXEC로 열 것(accept4)
 remedy-continue = 다시 실행되게 하기
 remedy-detach = 잡고 있는 디버거를 떼거나 계속 실행시킬 것
 remedy-thaw = cgroup의 동결을 풀 것(docker unpause 또는)
@@ -452,7 +453,8 @@ remedy-forgotten = 상대는 있음: 중간의 방화벽, NAT, 로드 밸런서�
     사라짐
 remedy-read-or-close = { $who }: 읽거나 닫을 것. 읽기 전에 멈춘 스레드(락, 가득 찬 풀)와 epoll에 다시 등록하지 않은
     디스크립터(EPOLLONESHOT, 오류 경로)를 찾을 것
-remedy-child-serves = 연결을 맡은 자식은 read()가 0을 돌려주면(EOF) close()해야 함
+remedy-child-serves = 연결을 맡은 자식은 read()가 0을 돌려주면(EOF) close()해야 하고, 일하거나 기다리는 동안에도 그것을 확인해야 함(PostgreSQL
+    client_connection_check_interval)
 remedy-never-answered = 핸드셰이크 뒤의 것은 한 번도 응답받지 못함: 서버의 accept 큐가 가득 찼었거나(그 호스트에서 tracer
     diagnose), 로드 밸런서나 방화벽이 없는 서버를 대신해 응답했거나, 그 뒤에 호스트가 사라짐
 remedy-bound-wait = { $who }: 기다리는 시간을 제한할 것. 데이터에는 TCP_USER_TIMEOUT(PostgreSQL tcp_user_timeout,

@@ -38,11 +38,20 @@ pub(super) fn held() -> Finding {
         closed_by: app(900).process,
         is_parent: true,
         accepted: false,
+        may_serve: false,
         service: Service::Here(at("10.0.0.1", 8080)),
         peer: at("10.0.0.2", 40_000),
         idle: 5_000_000_000,
         doing: Some(doing("do_wait", 0, 0)),
     })))
+}
+
+fn forked() -> Finding {
+    let mut finding = held();
+    if let Problem::ClosedButHeld(held) = &mut finding.problem {
+        (held.sockets, held.may_serve) = (1, true);
+    }
+    finding
 }
 
 pub(super) fn itself(reserved: &[(u16, u16)]) -> Finding {
@@ -98,6 +107,11 @@ fn what_a_process_does_that_does_not_accept(#[case] doing: Option<Doing>, #[case
     waiting(None, true),
     "30 connections wait long for accept(): listener :8080, app[900]; backlog 30 of 256, the \
      oldest for ≥ 1m05s"
+)]
+#[case(
+    forked(),
+    "app[901] still holds 1 connection to 10.0.0.1:8080 here that its parent app[900] has closed: unless it \
+     serves that, no FIN is sent for it, the peer waits; silent for 5.00s"
 )]
 #[case(
     held(),

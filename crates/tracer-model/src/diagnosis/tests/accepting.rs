@@ -207,6 +207,7 @@ enum But {
     ItIsItsInput,
     ItWaitsForIt,
     ItWorks,
+    ItIsAnotherProgram,
     ARequestCame,
 }
 
@@ -228,6 +229,9 @@ fn inherited(but: But, seconds: u64) -> HostSnapshot {
     let fd = if but == But::ItIsItsInput { 0 } else { 4 };
     let held = |pid| Holder { fd, ..holder(&connection, pid) };
     look.snapshot.holders = vec![holder(&server, SERVER_PID), held(CHILD)];
+    if but == But::ItIsAnotherProgram {
+        look.snapshot.holders[1].comm = *b"tail\0\0\0\0\0\0\0\0\0\0\0\0";
+    }
     if but == But::ParentHoldsIt {
         look.snapshot.holders.push(held(SERVER_PID));
     }
@@ -254,7 +258,9 @@ fn held(diagnosis: &Diagnosis) -> Option<(Severity, &ClosedButHeld)> {
 }
 
 #[rstest]
-#[case::for_a_while(But::Nothing, 5, Some(Severity::Warning))]
+#[case::for_a_while(But::Nothing, 5, Some(Severity::Info))]
+#[case::for_long(But::Nothing, 60, Some(Severity::Warning))]
+#[case::another_program(But::ItIsAnotherProgram, 5, Some(Severity::Warning))]
 #[case::for_a_moment(But::Nothing, 3, Some(Severity::Info))]
 #[case::just_now(But::Nothing, 1, None)]
 #[case::both_hold_it(But::ParentHoldsIt, 60, None)]

@@ -294,7 +294,6 @@ fn resets_are_told_of_who_sends_them(
 #[case(Role::Client, Reason::ResetReceived, Severity::Warning)]
 #[case(Role::Server, Reason::ResetSentUnreadData, Severity::Warning)]
 #[case(Role::Server, Reason::ResetSentDataAfterClose, Severity::Warning)]
-#[case(Role::Server, Reason::ResetReceived, Severity::Info)]
 fn what_clients_do_not_want_is_no_warning(
     #[case] role: Role,
     #[case] reason: Reason,

@@ -115,6 +115,7 @@ fn held() -> BoxedStrategy<Problem> {
             closed_by,
             is_parent,
             accepted,
+            may_serve: accepted,
             service,
             peer,
             idle,
