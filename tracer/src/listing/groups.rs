@@ -6,9 +6,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use tracer_event::{
-    duration::count, enricher::Context, socket::Socket, state::State, subject::Role,
-};
+use tracer_event::{duration::count, enricher::Context, socket::Socket, state::State};
 use tracer_output::{
     phrase,
     phrases::said,

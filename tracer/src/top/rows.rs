@@ -11,7 +11,7 @@ use tracer_event::{
     escape::escape,
     process::Process,
     state::State,
-    update::{Role, Subject},
+    update::Subject,
 };
 use tracer_model::{
     connection::{Connection, SocketId},

@@ -206,6 +206,8 @@ pub enum LostSegment {
     SynAck,
     /// The ACK of the SYN+ACK: the client on this host is connected, the listener has not got it.
     Ack,
+    /// The SYN: the listener on this host has got it and dropped it, as its accept queue is full.
+    DroppedSyn,
 }
 
 /// A process that accepts connections of a port.

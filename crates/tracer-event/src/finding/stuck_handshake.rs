@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, LostSegment, Remedy, Service, Severity,
-    remedies::{command, firewall},
+    remedies::{advice, command, firewall},
     words::{line, listener, lost, name, of_a_name, process, reachable, service},
 };
 use crate::{
@@ -89,7 +89,15 @@ impl Explain for StuckHandshake {
     }
 
     fn remedies(&self, enter: &str) -> Vec<Remedy> {
-        let mut remedies: Vec<Remedy> = self.lost.map(|_| firewall(enter)).into_iter().collect();
+        let mut remedies: Vec<Remedy> = match self.lost {
+            None => Vec::new(),
+            Some(LostSegment::DroppedSyn) => vec![advice(wording!(
+                "remedy-full-queue",
+                "the listener must accept() faster: tracer diagnose without a filter says whose it is, and what it \
+                 waits for"
+            ))],
+            Some(_) => vec![firewall(enter)],
+        };
         match self.service {
             Service::There(_) if self.lost.is_some() => {}
             Service::There(peer) => remedies.push(command(

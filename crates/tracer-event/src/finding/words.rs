@@ -367,6 +367,10 @@ pub(super) fn lost(segment: LostSegment) -> Wording {
             "lost-ack",
             "the client on this host is connected, its ACK does not reach the listener"
         ),
+        LostSegment::DroppedSyn => wording!(
+            "lost-dropped-syn",
+            "the listener on this host drops the SYN, as its accept queue is full"
+        ),
     }
 }
 

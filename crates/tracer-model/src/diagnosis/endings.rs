@@ -8,8 +8,8 @@ use super::{
     common::most_first,
     comparison::{Comparison, Detector, Seen},
     history::{Group, History, Times},
+    queues::{self, reaches},
 };
-use crate::listeners::listens_for;
 use tracer_event::{
     close::Reason,
     endpoint::{Endpoint, Tuple},
@@ -117,14 +117,7 @@ fn is_explained(comparison: &Comparison<'_>, peer: Endpoint, group: &Group) -> b
         return is_refused_at_another_address(comparison, peer, group);
     }
     let netns = group.subject.tuple.netns;
-    comparison.found.iter().any(|finding| match &finding.problem {
-        Problem::AcceptQueueFull(queue) => {
-            let local = queue.listener.local;
-            local.port == peer.port
-                && listens_for(local.address(), peer.address())
-                && reaches(netns, finding.netns, peer)
-                && comparison.is_local(finding.netns, peer.address())
-        }
+    let is_told = |finding: &Finding| match &finding.problem {
         Problem::StuckHandshake(stuck) => {
             let is_same =
                 |process: Process| stuck.process.is_some_and(|one| one.comm == process.comm);
@@ -133,12 +126,8 @@ fn is_explained(comparison: &Comparison<'_>, peer: Endpoint, group: &Group) -> b
                 && group.process().is_some_and(is_same)
         }
         _ => false,
-    })
-}
-
-/// Whether what one namespace calls an address may be in another: its loopback is not.
-fn reaches(from: u32, to: u32, peer: Endpoint) -> bool {
-    from == to || !peer.address().is_loopback()
+    };
+    queues::is_told_full(comparison, netns, peer) || comparison.found.iter().any(is_told)
 }
 
 /// Whether it is told who listens on that port at another address of this host.

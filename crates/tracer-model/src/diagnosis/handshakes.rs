@@ -8,9 +8,11 @@ use super::{
     accepting::is_deferred,
     attempts::Ends,
     comparison::{Comparison, Detector, Seen},
+    queues,
 };
 use tracer_event::{
-    finding::{Finding, Problem, Service, Severity, StuckHandshake},
+    endpoint::Endpoint,
+    finding::{Finding, LostSegment, Problem, Service, Severity, StuckHandshake},
     process::Process,
     state::State,
 };
@@ -28,6 +30,7 @@ fn stuck(comparison: &Comparison<'_>) -> Vec<Finding> {
     let mut groups: HashMap<Key, (StuckHandshake, HashSet<Process, RandomState>), RandomState> =
         HashMap::default();
     let ends = std::cell::LazyCell::new(|| Ends::of(comparison));
+    let mut full: HashMap<(u32, Endpoint), bool, RandomState> = HashMap::default();
     for seen in &comparison.seen {
         let state = seen.state;
         let Some(service) = stuck_with(seen) else { continue };
@@ -41,7 +44,12 @@ fn stuck(comparison: &Comparison<'_>) -> Vec<Finding> {
             Service::Here(_) => socket.subject.owner,
         };
         let process = process.map(|holder| holder.process);
-        let lost = ends.lost(comparison, seen);
+        let lost = match service {
+            Service::There(peer) if is_full(comparison, &mut full, (seen.record.netns, peer)) => {
+                Some(LostSegment::DroppedSyn)
+            }
+            _ => ends.lost(comparison, seen),
+        };
         let new = || {
             let (sockets, retransmits, others) = (0, 0, 0);
             let stuck =
@@ -57,11 +65,25 @@ fn stuck(comparison: &Comparison<'_>) -> Vec<Finding> {
         group.lost = group.lost.filter(|one| lost == Some(*one));
     }
     let find = |((netns, state, ..), (stuck, _)): (Key, (StuckHandshake, _))| {
+        if let Service::There(peer) = stuck.service
+            && queues::is_told_full(comparison, netns, peer)
+        {
+            return None;
+        }
         // Clients that do not answer are the internet's noise.
         let severity = if state == State::SynSent { Severity::Warning } else { Severity::Info };
-        comparison.finding(severity, netns, Problem::StuckHandshake(stuck))
+        Some(comparison.finding(severity, netns, Problem::StuckHandshake(stuck)))
     };
-    groups.into_iter().map(find).collect()
+    groups.into_iter().filter_map(find).collect()
+}
+
+/// Whether the listener of a destination drops SYNs, found out once for each.
+fn is_full(
+    comparison: &Comparison<'_>,
+    known: &mut HashMap<(u32, Endpoint), bool, RandomState>,
+    to: (u32, Endpoint),
+) -> bool {
+    *known.entry(to).or_insert_with(|| queues::is_full_at(comparison, to.0, to.1))
 }
 
 /// With whom a handshake is stuck, if it is.

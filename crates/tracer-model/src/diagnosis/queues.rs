@@ -7,9 +7,9 @@ use hashbrown::HashMap;
 use tracer_wire::{Record, kind};
 
 use super::comparison::{Comparison, Detector, Seen};
-use crate::listeners::is_listener;
+use crate::listeners::{is_listener, listens_for};
 use tracer_event::{
-    endpoint::Endpoint,
+    endpoint::{Endpoint, Tuple},
     finding::{AcceptQueue, Finding, Problem, Severity, SynBacklog},
     state::State,
 };
@@ -89,6 +89,42 @@ pub(super) fn severity(comparison: &Comparison<'_>, seen: &Seen<'_>) -> Option<S
         Some(_) if stays => Some(Severity::Critical),
         dropped => (stays || dropped.is_some()).then_some(Severity::Warning),
     }
+}
+
+/// Whether what one namespace calls an address may be in another: its loopback is not.
+pub(super) fn reaches(from: u32, to: u32, peer: Endpoint) -> bool {
+    from == to || !peer.address().is_loopback()
+}
+
+/// Whether a listener in one namespace takes what is sent to `peer` from another.
+fn takes(
+    comparison: &Comparison<'_>,
+    (at, local): (u32, Endpoint),
+    from: u32,
+    peer: Endpoint,
+) -> bool {
+    local.port == peer.port
+        && listens_for(local.address(), peer.address())
+        && reaches(from, at, peer)
+        && comparison.is_local(at, peer.address())
+}
+
+/// Whether the listener here that `peer` is of drops SYNs.
+pub(super) fn is_full_at(comparison: &Comparison<'_>, from: u32, peer: Endpoint) -> bool {
+    comparison.seen_in(State::Listen).any(|seen| {
+        let Tuple { local, netns, .. } = seen.tuple();
+        takes(comparison, (netns, local), from, peer) && severity(comparison, seen).is_some()
+    })
+}
+
+/// Whether that is found already.
+pub(super) fn is_told_full(comparison: &Comparison<'_>, from: u32, peer: Endpoint) -> bool {
+    comparison.found.iter().any(|finding| match &finding.problem {
+        Problem::AcceptQueueFull(queue) => {
+            takes(comparison, (finding.netns, queue.listener.local), from, peer)
+        }
+        _ => false,
+    })
 }
 
 fn full(comparison: &Comparison<'_>, seen: &Seen<'_>, severity: Severity) -> Option<Finding> {

@@ -84,6 +84,8 @@ stuck-half-open-lost = 반쯤 열린 연결 { $count }개, { $service }{ $lost }
 lost-syn = : SYN이 이 호스트의 listener에 도달하지 않음
 lost-syn-ack = : SYN은 이 호스트의 listener에 도달하지만 SYN+ACK가 클라이언트에 도달하지 않음
 lost-ack = : 이 호스트의 클라이언트는 연결되었지만 ACK가 listener에 도달하지 않음
+lost-dropped-syn = : 이 호스트의 listener가 SYN을 버림: accept 큐가 가득 참
+remedy-full-queue = listener가 accept()를 더 빨리 불러야 함: 필터 없이 tracer diagnose를 실행하면 누구의 것인지, 무엇을 기다리는지 보여 줌
 
 # dead_peer, peer_not_reading, no_keepalive
 dead-peer-fin = { $peers }: 응답 없음. FIN이 { $since } 동안 확인 응답을 받지 못함, { $connections }{ $left }

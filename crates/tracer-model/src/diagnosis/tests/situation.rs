@@ -4,6 +4,7 @@ use super::*;
 use tracer_event::{
     close::{Close, Reason},
     endpoint::{Endpoint, Tuple},
+    finding::LostSegment,
     sequence::Sequence,
     update::{Answered, Direction, Observer as _, Reset, Role, Rst, Subject, Transition, Update},
 };
@@ -140,4 +141,37 @@ fn who_is_open_has_sent_no_rst(
     let open = resets.unwrap().still_open;
     assert_eq!(open.map(|open| (open.connections, open.of)), is_open.then_some((1, 1)));
     assert_eq!(open.and_then(|open| open.process).map(|one| one.pid), is_open.then_some(900));
+}
+
+/// A client whose SYNs find the queue of a listener here full: that says it, and to who asks about the
+/// client alone, its attempts.
+#[rstest]
+#[case::all("", &["accept_queue_full"], None)]
+#[case::the_client_alone("pid 901", &["stuck_handshake"], Some(LostSegment::DroppedSyn))]
+fn a_client_of_a_full_queue_is_told_why(
+    #[case] filter: &str,
+    #[case] codes: &[&str],
+    #[case] lost: Option<LostSegment>,
+) {
+    let at = |time| {
+        let listens = listener(129, 128);
+        let Tuple { local, .. } = Tuple::of(&listens);
+        let syn = Record {
+            retransmits: 4,
+            local_port: 40_001,
+            peer_port: local.port,
+            peer_address: listens.local_address,
+            ..socket(1, State::SynSent, 3)
+        };
+        let mut look = look(time, vec![listens, syn]);
+        look.snapshot.holders = vec![holder(&listens, 900), holder(&syn, 901)];
+        look
+    };
+    let diagnosis = find_wanted(&filter.parse().unwrap(), &at(SECOND), &at(SECOND + OBSERVED));
+    let found: Vec<&str> =
+        diagnosis.findings.iter().map(|finding| finding.problem.code()).collect();
+    assert_eq!(found, codes);
+    if let Problem::StuckHandshake(stuck) = &diagnosis.findings[0].problem {
+        assert_eq!(stuck.lost, lost);
+    }
 }
