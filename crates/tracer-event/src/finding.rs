@@ -4,6 +4,7 @@
 mod accept_queue_full;
 mod accept_wait;
 mod alike;
+mod body;
 mod churn;
 mod close_wait_leak;
 mod closed_but_held;
@@ -40,6 +41,7 @@ use std::borrow::Borrow as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::body::Body;
 pub use self::{
     accept_queue_full::AcceptQueue,
     accept_wait::AcceptWait,
@@ -75,6 +77,7 @@ pub use self::{
 };
 use self::{connections::of_connections, counted::counted};
 use super::{
+    host::Entry,
     phrase::{Wording, wording},
     process::Halt,
 };
@@ -295,9 +298,9 @@ pub struct Finding {
     pub status: Status,
     /// Where: a network namespace, by its inode number.
     pub netns: u32,
-    /// A process in that namespace, where it is not the tracer's own: a way in. One that it is
-    /// about, if there is one.
-    pub entry: Option<u32>,
+    /// A way into that namespace, where it is not the tracer's own: a process that it is about, if
+    /// there is one.
+    pub entry: Option<Entry>,
     /// What it is.
     pub problem: Problem,
 }
@@ -320,79 +323,22 @@ impl Finding {
     /// What shows it.
     pub fn evidence(&self) -> Vec<Line> {
         let mut lines = self.problem.explain().evidence();
-        if let Some(pid) = self.entry {
-            let (namespace, pid) = (format!("net:[{}]", self.netns), pid.to_string());
-            let text =
-                wording!("namespace-of", "{namespace}, that of process {pid}", [namespace, pid]);
-            lines.push(Line { label: "namespace", text });
-        }
+        let namespace = format!("net:[{}]", self.netns);
+        let text = self.entry.as_ref().map(|entry| match entry {
+            Entry::Process(pid) => {
+                let pid = pid.to_string();
+                wording!("namespace-of", "{namespace}, that of process {pid}", [namespace, pid])
+            }
+            Entry::Mount(path) => format!("{namespace}, {path}").into(),
+        });
+        lines.extend(text.map(|text| Line { label: "namespace", text }));
         lines
     }
 
     /// What helps, the best first.
     pub fn remedies(&self) -> Vec<Remedy> {
         // Sockets, ports and settings are those of a network namespace.
-        let enter = self.entry.map_or_else(String::new, |pid| format!("nsenter -t {pid} -n "));
+        let enter = self.entry.as_ref().map_or_else(String::new, Entry::command);
         self.problem.explain().remedies(&enter)
-    }
-}
-
-impl JsonSchema for Finding {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        Body::schema_name()
-    }
-
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        Body::json_schema(generator)
-    }
-}
-
-/// A finding as it is written.
-#[derive(Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "Finding")]
-struct Body {
-    /// How it stands.
-    status: Status,
-    /// What is wrong.
-    finding: Inner,
-}
-
-/// What is wrong.
-#[derive(Serialize, Deserialize, JsonSchema)]
-struct Inner {
-    /// Which kind of finding, and what shows it.
-    #[serde(flatten)]
-    problem: Problem,
-    /// How bad it is.
-    severity: Severity,
-    /// What is wrong, in a sentence. Made anew by a replay.
-    #[serde(skip_deserializing)]
-    text: String,
-    /// Inode number of the network namespace.
-    netns: u32,
-    /// A process in that namespace, where it is not the tracer's own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    netns_pid: Option<u32>,
-    /// What to do, the best first. Made anew by a replay.
-    #[serde(skip_deserializing)]
-    remedies: Vec<Remedy>,
-}
-
-impl From<Finding> for Body {
-    fn from(finding: Finding) -> Self {
-        let (text, remedies) = (finding.sentence().to_string(), finding.remedies());
-        let Finding { time: _, severity, status, netns, entry: netns_pid, problem } = finding;
-        Self { status, finding: Inner { problem, severity, text, netns, netns_pid, remedies } }
-    }
-}
-
-impl From<Body> for Finding {
-    fn from(Body { status, finding }: Body) -> Self {
-        let Inner { mut problem, severity, text: _, netns, netns_pid: entry, remedies: _ } =
-            finding;
-        if let Problem::EphemeralPorts(ports) = &mut problem {
-            ports.netns = netns;
-        }
-        Self { time: 0, severity, status, netns, entry, problem }
     }
 }

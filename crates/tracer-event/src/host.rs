@@ -19,13 +19,33 @@ pub struct Host {
 }
 
 impl Host {
-    /// A process that is in a namespace: one of these, or else any. Who holds a socket of a
-    /// namespace may be in another one.
-    pub fn entry(&self, netns: u32, blamed: Vec<u32>) -> Option<u32> {
+    /// A way into a namespace: a process that is there, one of these if possible. Who holds a socket of
+    /// a namespace may be in another one.
+    pub fn entry(&self, netns: u32, blamed: Vec<u32>) -> Option<Entry> {
         let is_inside =
             |pid: &u32| self.processes.get(pid).is_some_and(|facts| facts.netns == Some(netns));
-        let any = || self.namespaces.get(&netns)?.process;
-        blamed.into_iter().find(is_inside).or_else(any)
+        let any = || self.namespaces.get(&netns)?.entry.clone();
+        blamed.into_iter().find(is_inside).map(Entry::Process).or_else(any)
+    }
+}
+
+/// A way into a network namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// A process or thread that is there.
+    Process(u32),
+    /// Where it is mounted, as `ip netns` does it.
+    Mount(Box<str>),
+}
+
+impl Entry {
+    /// What a command begins with to run there.
+    pub fn command(&self) -> String {
+        match self {
+            Self::Process(pid) => format!("nsenter -t {pid} -n "),
+            // A word to a shell, whatever is in it.
+            Self::Mount(path) => format!("nsenter --net='{}' ", path.replace('\'', r"'\''")),
+        }
     }
 }
 
@@ -50,8 +70,8 @@ pub struct NetFacts {
     pub timeouts: Timeouts,
     /// What has been counted since the namespace was made.
     pub counters: Counters,
-    /// A process or thread that is in it.
-    pub process: Option<u32>,
+    /// A way into it, where it is not the tracer's own.
+    pub entry: Option<Entry>,
 }
 
 /// Settings of when the kernel asks a silent peer whether it is there, and when it gives up.

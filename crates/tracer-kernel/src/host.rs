@@ -62,7 +62,7 @@ pub(super) fn net_facts() -> NetFacts {
             keepalive_probes: number("ipv4/tcp_keepalive_probes"),
         },
         counters,
-        process: None,
+        entry: None,
     }
 }
 

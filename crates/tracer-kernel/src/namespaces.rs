@@ -8,7 +8,10 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     io,
-    os::{fd::AsFd as _, unix::fs::MetadataExt as _},
+    os::{
+        fd::AsFd as _,
+        unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    },
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -19,6 +22,7 @@ use super::{
     mounts::{self, Mount},
     process::{self, numbered},
 };
+use tracer_event::{escape::escape, host::Entry};
 
 const OWN: &str = "/proc/thread-self/ns/net";
 /// Processes come and go; namespaces rarely do.
@@ -97,11 +101,15 @@ impl Namespaces {
         home.map_or(0, |home| home.ino() as u32)
     }
 
-    /// The process or thread through which one of them was found.
-    pub fn process(&self, inode: u32) -> Option<u32> {
+    /// The process, thread or mount through which one of them was found.
+    pub fn entry(&self, inode: u32) -> Option<Entry> {
+        let path = self.found.get(&inode)?;
+        if !path.starts_with("/proc") {
+            return Some(Entry::Mount(escape(path.as_os_str().as_bytes()).into()));
+        }
         // /proc/PID/ns/net, /proc/PID/task/TID/ns/net
-        let of = self.found.get(&inode)?.parent()?.parent()?;
-        of.starts_with("/proc").then(|| of.file_name()?.to_str()?.parse().ok())?
+        let number = path.parent()?.parent()?.file_name()?.to_str()?.parse().ok()?;
+        Some(Entry::Process(number))
     }
 
     /// Moves the thread back to where it started.

@@ -154,8 +154,8 @@ impl Snapshotter {
                 }
                 zone::learn(inode, host::interfaces());
                 if taken.wanted.settings {
-                    let process = self.namespaces.process(inode);
-                    let facts = NetFacts { process, ..host::net_facts() };
+                    let entry = self.namespaces.entry(inode);
+                    let facts = NetFacts { entry, ..host::net_facts() };
                     taken.look.host.namespaces.insert(inode, facts);
                 }
                 let records = &mut taken.look.snapshot.records;

@@ -344,7 +344,7 @@ fn every_finding_has_a_remedy_and_every_command_enters_the_namespace() {
     for finding in all {
         let code = finding.problem.code();
         assert!(!finding.remedies().is_empty(), "{code}");
-        let inside = Finding { entry: Some(77), ..finding };
+        let inside = Finding { entry: Some(Entry::Process(77)), ..finding };
         for command in inside.remedies().iter().filter_map(|remedy| remedy.command.as_ref()) {
             // What is for the host of the peer is not for this one's namespace.
             let is_elsewhere = code == "connect_failures" && command.contains("-tlnp");

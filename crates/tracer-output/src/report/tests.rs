@@ -79,7 +79,7 @@ fn diagnosis() -> Diagnosis {
         severity: Severity::Critical,
         status: Status::Raised,
         netns: 4_026_531_840,
-        entry: Some(4_194_303),
+        entry: Some(tracer_event::host::Entry::Process(4_194_303)),
         problem,
     };
     Diagnosis {

@@ -56,3 +56,18 @@ fn clients_of_one_name_are_counted() {
                  in SYN_SENT";
     assert_eq!(of(Problem::StuckHandshake(stuck)).sentence().english(), words);
 }
+
+#[rstest]
+#[case("/run/netns/blue", "nsenter --net='/run/netns/blue' ")]
+#[case("/run/it's; reboot", r"nsenter --net='/run/it'\''s; reboot' ")]
+fn a_namespace_without_a_process_is_entered_by_its_mount(#[case] path: &str, #[case] enter: &str) {
+    let entry = Some(Entry::Mount(path.into()));
+    let finding = Finding { entry, ..leaking(900..912) };
+    let commands = finding.remedies().into_iter().filter_map(|remedy| remedy.command);
+    let kills: Vec<String> = commands.filter(|command| command.contains("ss -K")).collect();
+    assert!(kills.iter().all(|command| command.starts_with(enter)) && !kills.is_empty());
+    let line = finding.evidence().pop().unwrap();
+    assert_eq!(line.text.english(), format!("net:[7], {path}"));
+    let json = serde_json::to_string(&finding).unwrap();
+    assert_eq!(serde_json::from_str::<Finding>(&json).unwrap(), finding);
+}

@@ -18,7 +18,7 @@ fn all() -> Vec<Finding> {
     all.extend([connects(1, vec![failed(Reason::Refused, 1)])]);
     all.extend(others());
     all.extend(accepting::all());
-    all.into_iter().map(|finding| Finding { entry: Some(77), ..finding }).collect()
+    all.into_iter().map(|finding| Finding { entry: Some(Entry::Process(77)), ..finding }).collect()
 }
 
 fn others_of(texts: &Texts, of: &Value) -> String {

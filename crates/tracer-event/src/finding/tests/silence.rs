@@ -227,7 +227,7 @@ fn what_is_written_is_read_again_and_remedies_are_few() {
     for finding in all() {
         let json = serde_json::to_string(&finding).unwrap();
         assert_eq!(serde_json::from_str::<Finding>(&json).unwrap(), finding, "{json}");
-        let inside = Finding { entry: Some(77), ..finding };
+        let inside = Finding { entry: Some(Entry::Process(77)), ..finding };
         let (code, remedies) = (inside.problem.code(), inside.remedies());
         assert!((1..=3).contains(&remedies.len()), "{code}: {remedies:?}");
         for command in remedies.iter().filter_map(|remedy| remedy.command.as_ref()) {

@@ -5,6 +5,7 @@ use tracer_event::{
     close::{Close, Reason},
     endpoint::{Endpoint, Tuple},
     finding::LostSegment,
+    host::Entry,
     sequence::Sequence,
     update::{Answered, Direction, Observer as _, Reset, Role, Rst, Subject, Transition, Update},
 };
@@ -22,11 +23,11 @@ fn the_way_into_a_namespace_is_a_process_that_the_finding_is_about(
         let mut look = look(time, vec![close_wait(1, 60)]);
         look.host.home = NETNS + 1;
         look.host.processes.get_mut(&900).unwrap().netns = leaker_is_in;
-        look.host.namespaces.get_mut(&NETNS).unwrap().process = Some(1);
+        look.host.namespaces.get_mut(&NETNS).unwrap().entry = Some(Entry::Process(1));
         look
     };
     let diagnosis = find(&at(SECOND), &at(SECOND + OBSERVED));
-    assert_eq!(diagnosis.findings[0].entry, Some(entry));
+    assert_eq!(diagnosis.findings[0].entry, Some(Entry::Process(entry)));
 }
 
 /// Its half-open connections stay because nobody accepts.

@@ -15,6 +15,7 @@ use tracer_event::{
         Problem, Program, Scope, SelfConnect, Service, Severity, Status, StillOpen, StuckHandshake,
         SynBacklog, TimeWaitOverflow, Worker,
     },
+    host::Entry,
     process::{Executable, Halt},
     state::State,
 };
@@ -386,13 +387,10 @@ pub(super) fn finding() -> BoxedStrategy<Finding> {
         .prop_flat_map(|(time, severity, status, entry, netns)| {
             let problem =
                 prop_oneof![leak(), ports(netns), others(), accepting(), held(), endings()];
+            let entry = entry.map(Entry::Process);
             problem.prop_map(move |problem| Finding {
-                time,
-                severity,
-                status,
-                netns,
-                entry,
-                problem,
+                entry: entry.clone(),
+                ..Finding { time, severity, status, netns, entry: None, problem }
             })
         })
         .boxed()
