@@ -48,6 +48,10 @@ pub struct ConnectFailures {
     /// Time since the first failure or delay, nanoseconds.
     #[serde(rename = "since_ns")]
     pub since: u64,
+    /// Time since the last failure, where all that failed did so in a row, and attempts succeed since;
+    /// nanoseconds.
+    #[serde(default, rename = "recovered_ns", skip_serializing_if = "Option::is_none")]
+    pub recovered: Option<u64>,
 }
 
 /// Attempts that failed for one reason.
@@ -147,7 +151,7 @@ impl Explain for ConnectFailures {
                    failed, and at least a tenth of all (those given up within a second, but after 100 ms, count \
                    where none succeeded), or as many handshakes needed another SYN \
                    (information below that, and where the program reaches the same port by the \
-                   other version of IP)",
+                   other version of IP, or attempts succeed again since)",
             evidence: "each end of SYN_SENT: the RST, ICMP error or timeout that ended it, and the \
                        SYNs that were retransmitted; where the peer is on this host, the SYN+ACKs \
                        that it has retransmitted",
@@ -175,6 +179,20 @@ impl Explain for ConnectFailures {
                 [who, peer],
                 kinds = self.kinds()
             ),
+            failed if self.recovered.is_some() => {
+                let ago = self.recovered.unwrap_or(0);
+                wording!(
+                    "connect-recovered",
+                    "{who} could not connect to {peer} for {time}: {failed} of {attempts} {kinds}; it can \
+                     again since {ago}",
+                    [who, peer],
+                    time = duration(self.since.saturating_sub(ago)),
+                    failed = grouped(failed),
+                    attempts = Wording::count(self.attempts, "attempt"),
+                    kinds = self.kinds(),
+                    ago = duration(ago)
+                )
+            }
             failed => wording!(
                 "connect-failures",
                 "{who} cannot connect to {peer}: {failed} of {attempts} {kinds}{since}",

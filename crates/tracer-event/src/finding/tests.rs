@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use rstest::rstest;
 
+use self::connecting::{connects, failed};
 use super::{alike::runs, *};
 use crate::{
     close::{Initiator, Reason},
@@ -131,26 +132,6 @@ fn backlog(syn_drops: u64, syn_cookies: u64, limit: u64) -> SynBacklog {
         syn_cookies,
         limit: Some(limit),
     }
-}
-
-fn connects(attempts: u64, failures: Vec<ConnectFailure>) -> Finding {
-    of(Problem::ConnectFailures(Box::new(ConnectFailures {
-        others: 0,
-        process: Some(app(900).process),
-        peer: at("10.0.0.5", 443),
-        attempts,
-        failures,
-        retransmitted: 6,
-        answered: 0,
-        delay: 6_060_000_000,
-        p50: Some(1_200_000),
-        p99: Some(1_010_000_000),
-        since: 12_000_000_000,
-    })))
-}
-
-fn failed(reason: Reason, attempts: u64) -> ConnectFailure {
-    ConnectFailure { reason, icmp: None, lost: None, attempts }
 }
 
 fn resets(service: Service, ends: &[(Reason, u64)]) -> Finding {

@@ -26,6 +26,8 @@ pub(super) const DETECTORS: &[Detector] = &[connects, races, resets];
 
 /// So many are no accident.
 const SEVERAL: u64 = 3;
+/// Who connects again for so long does so for good, nanoseconds.
+const SETTLED: u64 = 1_000_000_000;
 /// Of so many attempts to connect one that fails is worth a warning.
 const OF_ATTEMPTS: u64 = 10;
 /// Of so many connections one that ends badly is; of so many handshakes one that is slow.
@@ -69,7 +71,9 @@ fn connect(
     if failed == 0 && slow == Severity::Info || is_explained(comparison, peer, group) {
         return None;
     }
-    let failing = match is_served_elsewhere(groups, peer, group) {
+    let recovered = group.recovered().map(|last| comparison.now().saturating_sub(last));
+    let recovered = recovered.filter(|time| *time >= SETTLED);
+    let failing = match is_served_elsewhere(groups, peer, group) || recovered.is_some() {
         true => Severity::Info,
         false => severity(failed, attempts, OF_ATTEMPTS),
     };
@@ -88,6 +92,7 @@ fn connect(
         p50: percentile(&handshakes, 50),
         p99: percentile(&handshakes, 99),
         since: since(comparison, times),
+        recovered,
     }));
     Some(comparison.finding(failing.max(slow), group.subject.tuple.netns, problem))
 }

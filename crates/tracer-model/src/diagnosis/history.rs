@@ -159,10 +159,7 @@ impl History {
         let groups = groups.map(|((netns, _, service), group)| {
             ((*netns, *service), group.process(), group.troubles(), group)
         });
-        let merged = of_one_name(groups, |first, group| {
-            first.others += 1;
-            first.add(group);
-        });
+        let merged = of_one_name(groups, Group::add_other);
         merged.into_iter().map(|((_, service), group)| (service, group)).collect()
     }
 }

@@ -131,6 +131,8 @@ connect-slow = { $who }: { $peer } 쪽 핸드셰이크 { $attempts }번 중 { $a
     지연, { $since } 동안
 connect-failures = { $who }: { $peer } 쪽으로 연결하지 못함. 시도 { $attempts }번 중 { $failed }번 실패: { $kinds },
     { $since } 동안
+connect-recovered = { $who }: { $peer } 쪽으로 { $time } 동안 연결하지 못함. 시도 { $attempts }번 중 { $failed }번 실패: { $kinds }. { $ago } 전부터
+    다시 연결됨
 connect-failed-once = { $who }: { $peer } 쪽으로 한 번 시도했으나 연결하지 못함: { $kinds }
 failed-refused = 거부 { $count }번
 failed-unreachable = 도달 불가 { $count }번

@@ -2,6 +2,27 @@
 
 use super::*;
 
+pub(super) fn connects(attempts: u64, failures: Vec<ConnectFailure>) -> Finding {
+    of(Problem::ConnectFailures(Box::new(ConnectFailures {
+        others: 0,
+        process: Some(app(900).process),
+        peer: at("10.0.0.5", 443),
+        attempts,
+        failures,
+        retransmitted: 6,
+        answered: 0,
+        delay: 6_060_000_000,
+        p50: Some(1_200_000),
+        p99: Some(1_010_000_000),
+        since: 12_000_000_000,
+        recovered: None,
+    })))
+}
+
+pub(super) fn failed(reason: Reason, attempts: u64) -> ConnectFailure {
+    ConnectFailure { reason, icmp: None, lost: None, attempts }
+}
+
 fn stuck(state: State, service: Service, lost: Option<LostSegment>) -> Finding {
     let process = Some(app(900).process);
     let stuck =
@@ -72,4 +93,15 @@ fn an_rst_of_nobody_s_is_looked_for_between() {
     let words = "server[900] holds those of 8 of the last 9, which are open: no RST was sent there";
     assert_eq!(ends.english(), words);
     assert_eq!(finding.remedies()[0].command.as_deref(), Some("nft list ruleset"));
+}
+
+#[test]
+fn what_is_over_is_said_to_be() {
+    let mut finding = connects(9, vec![failed(Reason::Refused, 6)]);
+    if let Problem::ConnectFailures(failures) = &mut finding.problem {
+        failures.recovered = Some(9_000_000_000);
+    }
+    let words = "app[900] could not connect to 10.0.0.5:443 for 3.00s: 6 of 9 attempts refused; it can again \
+                 since 9.00s";
+    assert_eq!(finding.sentence().english(), words);
 }

@@ -49,6 +49,13 @@ pub(in crate::diagnosis) struct Group {
     /// Attempts that were given up before a SYN was sent again, which may be of one who tries several
     /// addresses at once.
     pub hasty: Times,
+    /// When an attempt failed, and when one succeeded, last.
+    failed_at: u64,
+    connected_at: u64,
+    /// Attempts have failed again after one that succeeded.
+    relapsed: bool,
+    /// Whether it is over for each of these processes, where there are several.
+    over: Option<bool>,
     /// Connections that it has accepted.
     pub accepted: u64,
     /// Connections that ended.
@@ -120,6 +127,10 @@ impl Group {
             handshakes: Vec::new(),
             failures: Vec::new(),
             hasty: Times::default(),
+            failed_at: 0,
+            connected_at: 0,
+            relapsed: false,
+            over: None,
             accepted: 0,
             ended: 0,
             ends: Vec::new(),
@@ -150,6 +161,7 @@ impl Group {
 
     pub(super) fn connect(&mut self, transition: &Transition, lost: Option<LostSegment>) {
         self.connected += 1;
+        self.connected_at = transition.time;
         let Some(handshake) = transition.handshake else { return };
         let Some(duration) = handshake.duration_ns else { return };
         keep(&mut self.handshakes, duration);
@@ -180,10 +192,31 @@ impl Group {
 
     /// An attempt to connect that failed, or was given up early.
     pub(super) fn fail(&mut self, failure: Option<Failure>, time: u64) {
+        self.relapsed |= self.has_recovered();
+        self.failed_at = time;
         match failure {
             Some(failure) => of(&mut self.failures, failure).note(time),
             None => self.hasty.note(time),
         }
+    }
+
+    fn has_recovered(&self) -> bool {
+        self.failed_at > 0 && self.connected_at > self.failed_at
+    }
+
+    /// When attempts failed last, if it was for one time, and all later ones have succeeded.
+    pub(in crate::diagnosis) fn recovered(&self) -> Option<u64> {
+        let is_over = self.over.unwrap_or(self.has_recovered() && !self.relapsed);
+        is_over.then_some(self.failed_at)
+    }
+
+    /// Adds what another process of the name has met.
+    pub(super) fn add_other(&mut self, other: &Self) {
+        let is_fine = |one: &Self| one.failed_at == 0 || one.recovered().is_some();
+        let over = is_fine(self) && is_fine(other);
+        self.others += 1;
+        self.add(other);
+        self.over = Some(over && self.failed_at > 0);
     }
 
     /// How an idle connection was closed, and the time spent in each state.
@@ -210,6 +243,10 @@ impl Group {
     }
 
     pub(super) fn add(&mut self, later: &Self) {
+        let is_known = later.failed_at > 0;
+        self.relapsed |= later.relapsed || is_known && self.has_recovered();
+        self.failed_at = self.failed_at.max(later.failed_at);
+        self.connected_at = self.connected_at.max(later.connected_at);
         self.connected += later.connected;
         self.retransmitted.add(later.retransmitted);
         self.answered += later.answered;

@@ -286,6 +286,41 @@ fn resets_are_told_of_who_sends_them(
     assert_eq!(told.iter().map(|(_, code)| *code).collect::<Vec<_>>(), codes);
 }
 
+/// Attempts to connect, by seconds, and which of them fail; of two processes of one name.
+#[rstest]
+#[case::a_server_that_restarts(&[(1, 901, true), (2, 901, true), (3, 901, true), (4, 901, false)], Severity::Info)]
+#[case::it_fails(&[(1, 901, true), (2, 901, true), (3, 901, true)], Severity::Warning)]
+#[case::now_and_then(
+    &[(1, 901, true), (2, 901, false), (3, 901, true), (4, 901, true), (5, 901, false)],
+    Severity::Warning
+)]
+#[case::the_other_fails(
+    &[(1, 901, true), (2, 901, true), (3, 902, true), (4, 901, false)],
+    Severity::Warning
+)]
+#[case::both_recover(
+    &[(1, 901, true), (2, 902, true), (3, 901, true), (4, 901, false), (5, 902, false)],
+    Severity::Info
+)]
+fn what_has_failed_once_and_works_again_is_no_warning(
+    #[case] attempts: &[(u64, u32, bool)],
+    #[case] severity: Severity,
+) {
+    let mut observed = Observed::default();
+    for &(second, pid, fails) in attempts {
+        let subject = client(end([10, 0, 0, 1], 40_000 + second as u16), end([10, 0, 0, 2], 80));
+        let subject = Subject { owner: owner(pid), ..subject };
+        let (to, reason) = match fails {
+            true => (State::Closed, Some(Reason::Refused)),
+            false => (State::Established, None),
+        };
+        let ends = ends(subject, State::SynSent, to, reason);
+        observed.observe(Update::Transition(&Transition { time: second * SECOND, ..ends }));
+    }
+    let told = found("", &[], Counters::default(), &observed);
+    assert_eq!(told, [(severity, "connect_failures")]);
+}
+
 /// A client that goes away, or does not want what its server still says (a close_notify of TLS), has
 /// its reasons.
 #[rstest]

@@ -345,6 +345,7 @@ fn endings() -> BoxedStrategy<Problem> {
                     p50,
                     p99,
                     since,
+                    recovered: p50,
                 }))
             }),
         (option::of(process()), service(), any::<[u64; 3]>(), prop::collection::vec(ends, 0..3))
