@@ -19,6 +19,7 @@ mod ephemeral_ports;
 mod keepalive_race;
 mod left_open;
 mod listens_elsewhere;
+mod made;
 mod no_keepalive;
 mod no_local_port;
 mod not_reading;
@@ -46,7 +47,7 @@ pub use self::{
     accept_queue_full::AcceptQueue,
     accept_wait::AcceptWait,
     churn::{Churn, PortCost},
-    close_wait_leak::{Leak, Made},
+    close_wait_leak::Leak,
     closed_but_held::ClosedButHeld,
     connect_failures::{ConnectFailure, ConnectFailures},
     connection_resets::{BadEnd, ConnectionResets, StillOpen},
@@ -58,6 +59,7 @@ pub use self::{
     keepalive_race::KeepaliveRace,
     left_open::LeftOpen,
     listens_elsewhere::ListensElsewhere,
+    made::Made,
     no_keepalive::NoKeepalive,
     no_local_port::NoLocalPort,
     not_reading::NotReading,

@@ -1,6 +1,6 @@
 //! `close_wait_leak`: sockets in CLOSE_WAIT that nobody closes.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     About, Cause, Descriptors, Explain, Line, Listener, Program, Remedy, Service, Severity,
     alike::{kin, of_fds, who_do},
+    made::Made,
     other_side::{OtherSide, await_less, half_close, of_other_side, other_peers},
     remedies::{advice, close_on_exec, command, no_descriptor_left, resume, serve, stacks},
     words::{
@@ -16,16 +17,12 @@ use super::{
     },
 };
 use crate::{
-    duration::grouped,
     endpoint::Endpoint,
     phrase::{Wording, wording},
     process::Process,
-    stack::{self, Stack},
     state::State,
 };
 
-/// Stacks shown.
-const STACKS: usize = 3;
 /// Far ends named.
 const PEERS: usize = 4;
 
@@ -39,6 +36,9 @@ pub struct Leak {
     /// Who holds them, or has not accepted them.
     #[serde(rename = "processes")]
     pub holders: Vec<Program>,
+    /// Children of these that hold some of them as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heirs: Vec<Program>,
     /// The parent that closed its copy, of `inherited`.
     pub parent: Option<Process>,
     /// Descriptors of the first process, ascending.
@@ -75,19 +75,7 @@ pub struct Leak {
     pub made: Option<Made>,
 }
 
-/// The code that made sockets.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Made {
-    /// Stacks and how many sockets each has made, most first.
-    #[serde(with = "by_stack")]
-    #[schemars(with = "Vec<by_stack::Counted>")]
-    pub stacks: Vec<(Arc<Stack>, u64)>,
-    /// Sockets whose stack was not recorded: they were there before.
-    pub before: u64,
-}
-
 super::counted!(by_peer: peer: Endpoint);
-super::counted!(by_stack: #[serde(flatten)] stack: Arc<Stack>);
 
 impl Explain for Leak {
     fn about() -> About {
@@ -145,6 +133,14 @@ impl Explain for Leak {
             lines.extend(of_listener(from));
         }
         lines.extend(of_fds(&self.fds, &self.holders));
+        if !self.heirs.is_empty() {
+            let heirs = wording!(
+                "heirs",
+                "{who} by fork as well: no FIN is sent while one is open there",
+                who = programs(&self.heirs),
+            );
+            lines.push(line("also held", heirs));
+        }
         lines.push(line(
             if self.peers.len() == 1 { "peer" } else { "peers" },
             vec![peers(self), service(self.service)],
@@ -165,7 +161,7 @@ impl Explain for Leak {
             );
             lines.push(line("peer states", with_orphans(here, self.peer_orphans)));
         }
-        lines.extend(self.made.iter().flat_map(|made| of_code(made, self.sockets)));
+        lines.extend(self.made.iter().flat_map(|made| made.lines(self.sockets)));
         lines
     }
 
@@ -200,18 +196,14 @@ impl Explain for Leak {
                 "look for io_uring users, descriptors in flight over Unix sockets, and kernel \
                  clients such as NFS"
             ))],
-            Cause::Held => vec![advice(wording!(
-                "remedy-close",
-                "{who} must close() when read() returns 0 (end of file), on error paths too; a pool \
-                 must drop connections that the peer has closed",
-                [who]
-            ))],
+            Cause::Held if !self.heirs.is_empty() => vec![must_close(who), close_on_exec()],
+            Cause::Held => vec![must_close(who)],
         };
         remedies.push(kill(self, enter));
         remedies.extend(folklore(self));
+        remedies.truncate(3);
         remedies
     }
-
     fn processes(&self) -> Vec<u32> {
         let listening = self.listener.iter().flat_map(|from| &from.processes);
         self.holders.iter().chain(listening).map(|program| program.process.pid).collect()
@@ -305,55 +297,20 @@ fn not_accepted(listener: Option<&Listener>, count: Wording) -> Wording {
     )
 }
 
-/// The code that made the sockets.
-fn of_code(made: &Made, sockets: u64) -> Vec<Line> {
-    let mut lines = Vec::new();
-    for (stack, count) in made.stacks.iter().take(STACKS) {
-        lines.push(line("stack", of_stack(*count, sockets, made.stacks.len() == 1)));
-        lines.extend(stack::lines(stack).into_iter().map(|call| line("", call)));
-    }
-    if let Some(rest) = made.stacks.len().checked_sub(STACKS).filter(|rest| *rest > 0) {
-        let rest = Wording::count(rest as u64, "stack");
-        lines.push(line("stack", wording!("more-stacks", "{count} more", count = rest)));
-    }
-    if made.before > 0 {
-        lines.push(line(
-            "stack",
-            wording!(
-                "made-before",
-                "{count} made before this began, or not recorded: observe for longer (--for)",
-                count = Wording::count(made.before, "socket"),
-            ),
-        ));
-    }
-    lines
-}
-
-/// `412 of 500 sockets, this stack:`
-fn of_stack(count: u64, sockets: u64, is_only: bool) -> Wording {
-    let stack = if is_only {
-        wording!("one-stack", "one stack")
-    } else {
-        wording!("this-stack", "this stack")
-    };
-    if count == sockets {
-        let count = Wording::count(count, "socket");
-        return wording!("all-of-stack", "{count}, {stack}:", [count, stack]);
-    }
-    wording!(
-        "some-of-stack",
-        "{count} of {all} sockets, {stack}:",
-        [stack],
-        count = grouped(count),
-        all = grouped(sockets)
-    )
-}
-
 fn peers(leak: &Leak) -> Wording {
     match leak.peers.as_slice() {
         [(peer, _)] if leak.sockets <= 1 => end(*peer).into(),
         peers => each_peer(peers, PEERS),
     }
+}
+
+fn must_close(who: Wording) -> Remedy {
+    advice(wording!(
+        "remedy-close",
+        "{who} must close() when read() returns 0 (end of file), on error paths too; a pool must drop \
+         connections that the peer has closed",
+        [who]
+    ))
 }
 
 /// What people try in vain.

@@ -53,6 +53,7 @@ fn leak(cause: Cause) -> Leak {
     Leak {
         cause,
         holders: vec![app(900)],
+        heirs: Vec::new(),
         parent: Some(app(899).process),
         fds: vec![5, 6, 7, 9],
         sockets: 4,

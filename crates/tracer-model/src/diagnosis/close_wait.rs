@@ -8,7 +8,7 @@ use hashbrown::{HashMap, HashSet};
 use super::{
     common::{each_once, most_first},
     comparison::{Comparison, Detector, Kin, Seen},
-    peers::peers,
+    peers::{heirs, peers},
     queues,
     twins::{Twins, twins},
 };
@@ -176,7 +176,7 @@ pub(super) fn key(
     let (mut pids, mut who) = (Vec::new(), Vec::new());
     match cause {
         Cause::NeverAccepted => pids.extend(listening.iter().map(|process| process.pid)),
-        _ => who = comparison.kin(socket.holders.iter().map(|holder| holder.process)),
+        _ => who = comparison.kin(heirs(comparison, &socket.holders)[0].iter().copied()),
     }
     pids.sort_unstable();
     pids.dedup();
@@ -247,7 +247,7 @@ fn finding(comparison: &Comparison<'_>, key: &Key, group: &Group<'_>, closed: &C
     let members = &group.members;
     let name = members.first().and_then(|one| Some(one.socket.holders.first()?.process.comm));
     let gone = closed.get(&(key.netns, name, key.service)).copied().unwrap_or(0);
-    let holders = holders(comparison, members);
+    let [holders, heirs] = holders(comparison, members);
     let pid = holders.first().map(|holder| holder.process.pid);
     let listener = members.first().and_then(|one| key.listener(comparison, one.seen));
     let (peer_sockets, peer_orphans) = states_of(comparison, members);
@@ -259,6 +259,7 @@ fn finding(comparison: &Comparison<'_>, key: &Key, group: &Group<'_>, closed: &C
     let leak = Leak {
         cause: key.cause,
         holders,
+        heirs,
         parent: key.parent,
         fds: fds(comparison, members, pid),
         sockets: members.len() as u64,
@@ -306,13 +307,15 @@ fn severity(leak: &Leak, members: &[Member<'_>]) -> Severity {
     }
 }
 
-/// Programs that hold them, those of most of them first.
-fn holders(comparison: &Comparison<'_>, members: &[Member<'_>]) -> Vec<Program> {
-    let holders = members.iter().flat_map(|member| &member.socket.holders);
-    most_first(holders.map(|holder| holder.process), |process| process.pid)
-        .into_iter()
-        .map(|(process, _)| comparison.program(process))
-        .collect()
+/// Programs that hold them, those of most of them first, and their children that do as well.
+fn holders(comparison: &Comparison<'_>, members: &[Member<'_>]) -> [Vec<Program>; 2] {
+    let each: Vec<_> =
+        members.iter().map(|member| heirs(comparison, &member.socket.holders)).collect();
+    [0, 1].map(|which| {
+        let all = each.iter().flat_map(|both| &both[which]).copied();
+        let all = most_first(all, |process| process.pid).into_iter();
+        all.map(|(process, _)| comparison.program(process)).collect()
+    })
 }
 
 fn fds(comparison: &Comparison<'_>, members: &[Member<'_>], pid: Option<u32>) -> Vec<u32> {

@@ -10,7 +10,7 @@ use crate::{connection::Connection, socket::is_orphaned, timeouts::Silence};
 use tracer_event::{
     endpoint::Endpoint,
     finding::{Connections, Program, Service, Severity},
-    process::Process,
+    process::{Owner, Process},
     state::State,
 };
 
@@ -24,6 +24,18 @@ pub(super) struct Key<T> {
     who: Vec<Kin>,
     pub(super) service: Service,
     pub(super) what: T,
+}
+
+/// Those who hold it who have not got it from another of them by fork, and those who have.
+pub(super) fn heirs(comparison: &Comparison<'_>, holders: &[Owner]) -> [Vec<Process>; 2] {
+    let facts = &comparison.input.last.host.processes;
+    let is_heir = |process: &Process| {
+        let parent = facts.get(&process.pid).map(|facts| facts.parent);
+        holders.iter().any(|one| Some(one.process.pid) == parent)
+    };
+    let all = each_once(holders.iter().map(|holder| holder.process)).into_iter();
+    let (heirs, holders) = all.partition(is_heir);
+    [holders, heirs]
 }
 
 /// Who holds a socket, or has closed what no process holds any more, as far as that was seen.

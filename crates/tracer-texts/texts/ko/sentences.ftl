@@ -30,6 +30,7 @@ close-wait-never-accepted = 연결 { $count }개를 아무도 accept()하지 않
     backlog { $backlog }개 중 { $queue }개. 상대는 이미 닫음
 close-wait-listener-gone = 연결 { $count }개를 아무도 accept()하지 않음: listener는 이미 없음
 close-wait-halted = { $who }: { $halt }. 상대가 닫은 연결 { $count }개를 갖고 있음
+heirs = fork로 물려받은 { $who }도 갖고 있음: 거기서도 닫아야 FIN이 나감
 close-wait-inherited = { $who }: 부모 { $parent }에게서 fork로 물려받은 연결 { $count }개를 닫지 않음. 상대도 부모도 이미 닫음
 close-wait-unread = { $who }: 연결 { $count }개를 끝까지 읽지 않음. 읽지 않은 데이터 { $unread }바이트, 상대는
     이미 닫음

@@ -71,3 +71,15 @@ fn a_namespace_without_a_process_is_entered_by_its_mount(#[case] path: &str, #[c
     let json = serde_json::to_string(&finding).unwrap();
     assert_eq!(serde_json::from_str::<Finding>(&json).unwrap(), finding);
 }
+
+#[test]
+fn who_has_got_it_by_fork_is_told_beside() {
+    let mut finding = leaking(900..901);
+    let Problem::CloseWaitLeak(leak) = &mut finding.problem else { panic!() };
+    leak.heirs = vec![app(901)];
+    let line = finding.evidence().into_iter().find(|line| line.label == "also held").unwrap();
+    let words = "app[901] by fork as well: no FIN is sent while one is open there";
+    assert_eq!(line.text.english(), words);
+    let advice = finding.remedies().remove(1).text;
+    assert!(advice.english().contains("SOCK_CLOEXEC"), "{advice}");
+}

@@ -4,7 +4,7 @@ use super::*;
 use tracer_event::{
     close::{Initiator, Reason},
     container::Cgroup,
-    finding::{NoLocalPort, StuckHandshake},
+    finding::{NoLocalPort, Program, StuckHandshake},
     fixtures,
     process::{Evidence, Owner, Process},
     update::{Close, Observer as _, Subject, Transition, Update},
@@ -46,6 +46,24 @@ fn a_connection_of_each_worker_is_a_leak() {
     let mut counts: Vec<u64> = leaks(&found).iter().map(|(_, leak)| leak.sockets).collect();
     counts.sort_unstable();
     assert_eq!(counts, [1, 1, 10]);
+}
+
+/// A helper that a server has started holds some of its connections too: one leak, the server's.
+#[test]
+fn what_a_child_holds_as_well_is_its_parent_s_leak() {
+    let sockets: Vec<(Record, u32)> = (0..5).map(|n| (close_wait(n, 8), 900)).collect();
+    let at = |time| {
+        let mut look = look_at(time, &sockets);
+        let too = look.snapshot.holders[..3].to_vec().into_iter();
+        look.snapshot.holders.extend(too.map(|held| Holder { pid: 901, ..held }));
+        let child = ProcessFacts { parent: 900, ..ProcessFacts::default() };
+        look.host.processes.insert(901, child);
+        look
+    };
+    let found = find(&at(SECOND), &at(SECOND + OBSERVED));
+    let [(_, leak)] = leaks(&found)[..] else { panic!("{:?}", found.findings) };
+    let pids = |all: &[Program]| all.iter().map(|one| one.process.pid).collect::<Vec<_>>();
+    assert_eq!((leak.sockets, pids(&leak.holders), pids(&leak.heirs)), (5, vec![900], vec![901]));
 }
 
 #[test]

@@ -196,6 +196,7 @@ fn leak() -> BoxedStrategy<Problem> {
                 Problem::CloseWaitLeak(Box::new(Leak {
                     cause,
                     holders,
+                    heirs: Vec::new(),
                     parent,
                     fds: fds.into_iter().collect(),
                     sockets: sockets.into(),

@@ -73,6 +73,7 @@ fn leak() -> Finding {
     let leak = Leak {
         cause: Cause::Held,
         holders: vec![program],
+        heirs: Vec::new(),
         parent: None,
         fds: (4..416).collect(),
         sockets: 412,
