@@ -23,6 +23,10 @@ use tracer_event::{
 use tracer_event::{header::Header, wall_clock::WallClock};
 use tracer_texts::Texts;
 
+/// Findings of one kind that are shown whole, and by their sentences: of one cause there may be many
+/// destinations.
+const WHOLE: usize = 5;
+const NAMED: usize = 20;
 /// Labels are as wide as the longest.
 const LABEL: usize = 12;
 /// The mark of a severity and two spaces.
@@ -49,11 +53,18 @@ pub fn text(
     let mut page = Page { palette, width, texts, out };
     // Several do not fit a screen: first what there is, then the details.
     if width.is_some() && diagnosis.findings.len() > 1 {
-        diagnosis.findings.iter().for_each(|finding| page.sentence(finding));
+        ranked(diagnosis).for_each(|(rank, finding)| page.named(rank, finding));
+        page.rest(diagnosis);
         page.out.push(b'\n');
     }
-    for finding in &diagnosis.findings {
+    for (_, finding) in ranked(diagnosis).filter(|(rank, _)| *rank < WHOLE) {
         page.finding(finding);
+    }
+    let others = ranked(diagnosis).filter(|(rank, _)| *rank >= WHOLE);
+    if width.is_none() && others.clone().next().is_some() {
+        others.for_each(|(rank, finding)| page.named(rank, finding));
+        page.rest(diagnosis);
+        page.out.push(b'\n');
     }
     page.all_clear_or_counts(diagnosis, true);
 }
@@ -67,12 +78,13 @@ pub fn brief(
     out: &mut Vec<u8>,
 ) {
     let mut page = Page { palette, width, texts, out };
-    for finding in &diagnosis.findings {
-        page.sentence(finding);
-        if let Some(remedy) = finding.remedies().into_iter().next() {
+    for (rank, finding) in ranked(diagnosis) {
+        page.named(rank, finding);
+        if let Some(remedy) = finding.remedies().into_iter().next().filter(|_| rank < WHOLE) {
             page.remedy("  • ", &remedy);
         }
     }
+    page.rest(diagnosis);
     page.all_clear_or_counts(diagnosis, false);
 }
 
@@ -103,7 +115,33 @@ fn counts(diagnosis: &Diagnosis, with_states: bool, texts: Option<&Texts>) -> St
     counts
 }
 
+/// Each finding with how many of its kind come before it.
+fn ranked(diagnosis: &Diagnosis) -> impl Iterator<Item = (usize, &Finding)> + Clone {
+    let all = &diagnosis.findings;
+    let kind = |finding: &Finding| (finding.severity, finding.problem.code());
+    all.iter().enumerate().map(move |(place, finding)| {
+        (all[..place].iter().filter(|one| kind(one) == kind(finding)).count(), finding)
+    })
+}
+
 impl Page<'_> {
+    fn named(&mut self, rank: usize, finding: &Finding) {
+        if rank < NAMED {
+            self.sentence(finding);
+        }
+    }
+
+    /// How many are not even named.
+    fn rest(&mut self, diagnosis: &Diagnosis) {
+        let rest = ranked(diagnosis).filter(|(rank, _)| *rank >= NAMED).count();
+        if rest > 0 {
+            let (findings, rest) = (count(rest as u64, "finding"), grouped(rest as u64));
+            let english = format_args!("{findings} more of these kinds: --format json has all");
+            let words = worded(self.texts, "view-more-findings", &[("count", &rest)], english);
+            self.lines("", MARK, self.palette.dim, self.palette.dim, &words);
+        }
+    }
+
     fn sentence(&mut self, finding: &Finding) {
         let (mark, style) = match finding.severity {
             Severity::Critical => ("CRITICAL", self.palette.bad),

@@ -112,6 +112,19 @@ fn five_findings_fit_a_small_terminal() {
     }
 }
 
+/// One cause may have many destinations.
+#[test]
+fn of_many_findings_of_a_kind_only_the_first_are_shown_whole() {
+    let one = diagnosis().findings.remove(0);
+    let many = Diagnosis { findings: vec![one; NAMED + 7], ..diagnosis() };
+    let mut out = Vec::new();
+    text(&many, Palette::PLAIN, None, None, &mut out);
+    let text = String::from_utf8(out).unwrap();
+    assert_eq!(text.matches("accept queue of listener").count(), NAMED, "{text}");
+    assert_eq!(text.matches("  remedy").count(), WHOLE, "{text}");
+    assert!(text.contains("7 findings more of these kinds"), "{text}");
+}
+
 #[test]
 fn an_all_clear_says_what_it_does_not_rest_on() {
     let well = Diagnosis { findings: Vec::new(), refused: 2, ..diagnosis() };

@@ -176,6 +176,7 @@ view-each = each
 view-peers = peers
 view-also-held = also held
 view-other-ends = other ends
+view-more-findings = { $count } more findings of these kinds: --format json has all
 view-peer-states = peer states
 view-reusable = reusable
 view-healthy = healthy

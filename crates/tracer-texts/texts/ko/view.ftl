@@ -176,6 +176,7 @@ view-each = 연결마다
 view-peers = 상대
 view-also-held = 함께 가짐
 view-other-ends = 반대쪽
+view-more-findings = 이런 종류의 발견 { $count }개 더 있음: --format json에 모두 있음
 view-peer-states = 상대 상태
 view-reusable = 재사용
 view-healthy = 정상이면
