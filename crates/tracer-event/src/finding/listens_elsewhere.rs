@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     About, Explain, Line, Program, Remedy, Severity,
     remedies::{advice, command},
-    words::{a_process, each_peer, line, of_programs, programs},
+    words::{a_process, and_more, each_peer, line, of_programs, process, programs},
 };
 use crate::{
     endpoint::Endpoint,
     phrase::{Wording, wording},
+    process::Process,
 };
 
 /// Clients named.
@@ -32,6 +33,9 @@ pub struct ListensElsewhere {
     #[serde(with = "by_peer")]
     #[schemars(with = "Vec<by_peer::Counted>")]
     pub peers: Vec<(Endpoint, u64)>,
+    /// Processes of this host that have tried, most first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clients: Vec<Process>,
 }
 
 super::counted!(by_peer: peer: Endpoint);
@@ -53,7 +57,7 @@ impl Explain for ListensElsewhere {
         let listening: Vec<String> = self.listening.iter().map(Endpoint::to_string).collect();
         wording!(
             "listens-elsewhere",
-            "{who} listens on {listening} only: {count} to connect to {address} refused",
+            "{count} to connect to {address} refused: {who} listens on {listening} only",
             who = if known { programs(&self.processes) } else { a_process(None) },
             listening = listening.join(", "),
             count = Wording::count(self.attempts, "attempt"),
@@ -64,7 +68,14 @@ impl Explain for ListensElsewhere {
     fn evidence(&self) -> Vec<Line> {
         let mut lines = of_programs(&self.processes);
         let label = if self.peers.len() == 1 { "client" } else { "clients" };
-        lines.push(line(label, each_peer(&self.peers, PEERS)));
+        let clients: Vec<String> = self.clients.iter().take(PEERS).map(process).collect();
+        let more = self.clients.len().saturating_sub(PEERS);
+        let who = (!clients.is_empty()).then(|| {
+            let who = and_more(&clients, more);
+            Wording::new(format!(": {who}"), who)
+        });
+        let from = each_peer(&self.peers, PEERS);
+        lines.push(line(label, wording!("refused-clients", "{from}{who}", [from, who])));
         lines
     }
 
@@ -74,7 +85,8 @@ impl Explain for ListensElsewhere {
             advice(wording!(
                 "remedy-listen-there",
                 "if clients are meant to reach it there, have it listen on that address as well, or on all (0.0.0.0, \
-                 ::); 127.0.0.1 in a container is reached from inside that container only"
+                 ::); 127.0.0.1 in a container is reached from inside that container only; if another server \
+                 should listen there, it is down"
             )),
             command(
                 wording!("remedy-who-listens", "who listens on that port"),

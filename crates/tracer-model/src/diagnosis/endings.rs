@@ -187,6 +187,26 @@ pub(super) fn are_served_elsewhere(
     clients.peek().is_some() && clients.all(|(_, group)| is_served_elsewhere(&groups, peer, group))
 }
 
+/// Who on this host was refused at an address of a namespace, those first to whom it happened most.
+pub(super) fn refused_at(
+    comparison: &Comparison<'_>,
+    netns: u32,
+    address: Endpoint,
+) -> Vec<Process> {
+    let times = |group: &Group| {
+        let refused = group.failed().filter(|((reason, ..), _)| *reason == Reason::Refused);
+        refused.map(|(_, times)| times.count).sum::<u64>()
+    };
+    let is_of = |(service, group): &(Service, &Group)| {
+        *service == Service::There(address) && reaches(group.subject.tuple.netns, netns, address)
+    };
+    let clients = History::all(comparison).filter(is_of);
+    let clients = clients.filter_map(|(_, group)| Some((group.process()?, times(group))));
+    let mut clients: Vec<(Process, u64)> = clients.filter(|(_, times)| *times > 0).collect();
+    clients.sort_unstable_by_key(|(process, times)| (std::cmp::Reverse(*times), process.pid));
+    clients.into_iter().map(|(process, _)| process).collect()
+}
+
 /// Processes whose connections with a service are reset or time out.
 fn resets(comparison: &Comparison<'_>) -> Vec<Finding> {
     let groups = History::wanted(comparison);
@@ -272,7 +292,8 @@ fn is_told_of_the_server(
         let sent = other.ends.iter().filter(|end| !is_received(end)).map(count);
         *service == Service::Here(server)
             && reaches(group.subject.tuple.netns, other.subject.tuple.netns, server)
-            && sent.sum::<u64>() >= received
+            // What the end of a process resets is told with that.
+            && sent.sum::<u64>() + other.reset_at_exit >= received
     };
     group.ends.iter().all(|end| is_received(&end)) && groups.iter().any(sends_them)
 }

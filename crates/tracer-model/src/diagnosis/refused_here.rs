@@ -100,6 +100,7 @@ fn finding(
         address,
         attempts: peers.iter().map(|(_, times)| times).sum(),
         peers,
+        clients: endings::refused_at(comparison, netns, address),
     };
     let is_rare = most < SEVERAL || endings::are_served_elsewhere(comparison, netns, address);
     let severity = if is_rare { Severity::Info } else { Severity::Warning };

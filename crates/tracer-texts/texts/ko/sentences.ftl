@@ -63,7 +63,8 @@ deferred-accept = 연결 { $count }개가 최대 { $oldest } 동안 반쯤 열�
     기다림(TCP_DEFER_ACCEPT), listener { $listener }
 
 # closed_but_held, self_connect, listens_elsewhere
-listens-elsewhere = { $who }: { $listening }에서만 listen함. { $address }에 대한 연결 시도 { $count }번이 거부됨
+listens-elsewhere = { $address }에 대한 연결 시도 { $count }번이 거부됨: { $who } 쪽은 { $listening }에서만 listen함
+refused-clients = { $from } { $who }
 closed-but-held = { $who }: { $closer } 쪽이 닫은 연결 { $count }개({ $service })를 아직 갖고 있음{ $serves }. FIN이 나가지
     않아 상대가 기다림, { $idle } 동안 조용함
 unless-served = (직접 처리하는 중이 아니라면)
@@ -450,7 +451,7 @@ remedy-peer-gone = 상대나 그곳까지의 경로가 사라짐: 그 상대와�
 remedy-is-it-there = 상대가 있는지 확인. 종료 상태 124: 새 연결에도 응답하지 않음. 0이나 1: 상대는 있고, 중간의 방화벽이나
     NAT가 연결을 잊음
 remedy-listen-there = 클라이언트가 그 주소로 연결해야 한다면 그 주소나 모든 주소(0.0.0.0, ::)에서도 listen하게 할 것.
-    컨테이너의 127.0.0.1은 그 컨테이너 안에서만 통함
+    컨테이너의 127.0.0.1은 그 컨테이너 안에서만 통함 다른 서버가 거기서 listen해야 한다면 그 서버가 내려가 있음.
 remedy-who-listens = 그 포트에서 listen하는 프로세스
 remedy-black-hole = 경로가 꽉 찬 세그먼트를 버리는지 확인(터널 등의 경로 MTU 블랙홀). 커널이 이 연결들에서도 더 작은
     세그먼트를 시도함. 그러면 데이터가 움직이면 그것이 원인임. 더 나은 해결: 경로의 MTU를 낮추거나 ICMP를 통과시킬 것

@@ -62,6 +62,8 @@ pub(in crate::diagnosis) struct Group {
     pub ended: u64,
     /// Of these, badly.
     pub ends: Vec<(Reason, Times)>,
+    /// Others that were reset because their process had ended.
+    pub reset_at_exit: u64,
     /// The last of these that an RST has ended, with their numbers.
     pub reset: VecDeque<(Tuple, Sequence)>,
     /// Requests that met a server's idle timer.
@@ -134,6 +136,7 @@ impl Group {
             accepted: 0,
             ended: 0,
             ends: Vec::new(),
+            reset_at_exit: 0,
             reset: VecDeque::new(),
             race: Race::default(),
         }
@@ -181,8 +184,10 @@ impl Group {
         let met = self.idle(close).is_some() && met_a_timer(transition, reason);
         if met {
             self.race.times.note(time);
-        } else if !at_exit && !is_harmless && is_bad(reason, from, self.subject.role, sequence) {
-            // What the end of a process resets is told with it.
+        } else if is_harmless || !is_bad(reason, from, self.subject.role, sequence) {
+        } else if at_exit {
+            self.reset_at_exit += 1;
+        } else {
             of(&mut self.ends, reason).note(time);
             let numbers = sequence.filter(|_| reason == Reason::ResetReceived);
             self.keep_reset(numbers.map(|numbers| (transition.subject.tuple, numbers)));
@@ -257,6 +262,7 @@ impl Group {
         later.handshakes.iter().for_each(|sample| keep(&mut self.handshakes, *sample));
         later.failures.iter().for_each(|(key, times)| of(&mut self.failures, *key).add(*times));
         later.ends.iter().for_each(|(key, times)| of(&mut self.ends, *key).add(*times));
+        self.reset_at_exit += later.reset_at_exit;
         self.keep_reset(later.reset.iter().copied());
         self.race.times.add(later.race.times);
         for (mine, others) in [

@@ -266,6 +266,7 @@ fn who_half_closes_may_wait_for_an_answer(
 #[case::of_one_namespace(NETNS, 3, &["connection_resets"])]
 #[case::of_another_loopback(NETNS + 1, 3, &["connection_resets", "connection_resets"])]
 #[case::fewer_than_the_client_has_got(NETNS, 1, &["connection_resets", "connection_resets"])]
+#[case::by_its_end(NETNS, 9, &["process_ended"])]
 fn resets_are_told_of_who_sends_them(
     #[case] netns: u32,
     #[case] sent: u16,
@@ -280,7 +281,10 @@ fn resets_are_told_of_who_sends_them(
         let server = Subject { tuple, role: Some(Role::Server), ..subject };
         let reason = Some(Reason::ResetSentUnreadData).filter(|_| n < sent);
         let reset = ends(server, State::Established, State::Closed, reason);
+        let reset = Transition { at_exit: sent == 9, ..reset };
         observed.observe(Update::Transition(&reset));
+        let ended = fixtures::connection(server, SECOND, Reason::ResetSentUnreadData);
+        observed.observe(Update::Connection(&ended));
     }
     let told = found("", &[], Counters::default(), &observed);
     assert_eq!(told.iter().map(|(_, code)| *code).collect::<Vec<_>>(), codes);

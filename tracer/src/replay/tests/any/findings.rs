@@ -133,7 +133,8 @@ fn held() -> BoxedStrategy<Problem> {
     let refused = (prop::collection::vec(program(), 0..3), listening, end(), any::<u64>());
     let elsewhere = refused.prop_map(|(processes, listening, address, attempts)| {
         let peers = vec![(address.with_port(0), attempts)];
-        let found = ListensElsewhere { processes, listening, address, attempts, peers };
+        let clients = Vec::new();
+        let found = ListensElsewhere { processes, listening, address, attempts, peers, clients };
         Problem::ListensElsewhere(Box::new(found))
     });
     prop_oneof![held, itself, elsewhere].boxed()
