@@ -24,7 +24,7 @@ use tracer_texts::Texts;
 /// How to show events.
 #[derive(Args, Debug)]
 pub(super) struct FormatArguments {
-    /// Only failures, retransmissions and stuck sockets
+    /// Only failures, retransmitted SYNs and FINs, and stuck sockets
     #[arg(long)]
     pub(super) problems: bool,
     /// Output format: text, ladder, json, csv, logfmt or parquet

@@ -66,6 +66,11 @@ impl Opening {
     }
 }
 
+/// Whole milliseconds: a server that has not measured the round trip itself takes the timestamp that
+/// comes back for it, and where it has answered with a SYN cookie there are options in its lowest bits
+/// (`cookie_init_timestamp`), so that it says nothing.
+const TIMESTAMP_US: u32 = 1_000;
+
 /// What the kernel knows of the handshake at `→ ESTABLISHED`; `elapsed` is the time since the
 /// SYN.
 ///
@@ -82,8 +87,11 @@ pub fn handshake(record: &Record, role: Option<Role>, elapsed: Option<u64>) -> H
             peer_isn: None,
         };
     }
-    let rtt_ns = (record.srtt_us != 0).then(|| u64::from(record.srtt_us >> 3) * 1_000);
     let server = role == Some(Role::Server);
+    let rtt_us = record.srtt_us >> 3;
+    let may_be_of_cookie =
+        server && record.total_retrans == 0 && rtt_us.is_multiple_of(TIMESTAMP_US);
+    let rtt_ns = (rtt_us != 0 && !may_be_of_cookie).then(|| u64::from(rtt_us) * 1_000);
     let syn = u32::from(server);
     Handshake {
         duration_ns: if server { rtt_ns } else { elapsed },
@@ -97,6 +105,7 @@ pub fn handshake(record: &Record, role: Option<Role>, elapsed: Option<u64>) -> H
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use rstest::rstest;
 
     use super::*;
 
@@ -118,6 +127,22 @@ mod tests {
             };
             prop_assert_eq!(Opening::new(&handshake).handshake(stay), handshake);
         }
+    }
+
+    #[rstest]
+    #[case::measured(Role::Server, 43_001, 0, true)]
+    #[case::of_a_cookie(Role::Server, 43_000, 0, false)]
+    #[case::answered_twice(Role::Server, 43_000, 1, true)]
+    #[case::a_client(Role::Client, 43_000, 0, true)]
+    fn what_a_cookie_s_timestamp_says_is_no_round_trip(
+        #[case] role: Role,
+        #[case] rtt_us: u32,
+        #[case] total_retrans: u32,
+        #[case] is_known: bool,
+    ) {
+        let record = Record { srtt_us: rtt_us << 3, total_retrans, ..Record::EMPTY };
+        let told = handshake(&record, Some(role), None).rtt_ns;
+        assert_eq!(told, is_known.then_some(u64::from(rtt_us) * 1_000));
     }
 
     #[test]
