@@ -14,7 +14,7 @@ use std::{
 use socket2::{Domain, SockRef, Socket, Type};
 use tracer_tests::{
     capture::{Capture, Captured},
-    netns::{Namespace, isolated},
+    netns::{Namespace, isolated, run},
     options::set_tcp,
     record::Record,
     segment::flag::{ACK, FIN, RST, SYN},
@@ -198,6 +198,34 @@ fn a_fin_behind_a_closed_window_is_queued_until_the_peer_reads() {
     let unsent = record.number("/tcp/sequence/write_seq").unwrap() as u32;
     let unsent = unsent.wrapping_sub(record.number("/tcp/sequence/snd_nxt").unwrap() as u32);
     assert!(unsent > 0, "{record}");
+}
+
+/// Data is lost until the congestion window is one segment, which is under way: since Linux 6.10 the
+/// FIN waits as well (`tcp_cwnd_test`).
+#[test]
+fn a_fin_behind_lost_data_is_said_to_be_sent_where_it_is() {
+    let mut end = None;
+    let told = observed(|_, tracer| {
+        let Pair { listener: _listener, mut client, mut server } = Pair::over(Path::V4);
+        end = Some(End::of(&client));
+        send(&mut client, &server, b"arrives");
+        server.read_exact(&mut [0; 7]).unwrap();
+        let port = server.local_addr().unwrap().port();
+        let hook = "type filter hook input priority 0;";
+        let rule = format!("tcp dport {port} drop");
+        run("nft", &[&format!("table ip lossy {{\n chain in {{\n {hook}\n {rule}\n }}\n}}")]);
+        client.write_all(b"is lost").unwrap();
+        thread::sleep(3 * WAIT);
+        drop(client);
+        thread::sleep(WAIT);
+        run("nft", &["delete table ip lossy"]);
+        assert_eq!(read_to_end(&mut server), b"is lost");
+        drop(server);
+        tracer.wait_for_step(&end.unwrap(), "FIN_WAIT1", "FIN_WAIT2");
+    });
+    let (record, line) = step(&told, &end.unwrap(), "ESTABLISHED", "FIN_WAIT1");
+    let waits = line.contains("FIN queued, not sent yet");
+    assert_eq!(record.at("/tcp/sent") == false, waits, "{line}");
 }
 
 /// Small data that waits for more (TCP_CORK) goes out together with the FIN.

@@ -130,6 +130,9 @@ offsets! {
     snd_wnd = "tcp_sock" "snd_wnd";
     snd_cwnd = "tcp_sock" "snd_cwnd";
     packets_out = "tcp_sock" "packets_out";
+    sacked_out = "tcp_sock" "sacked_out";
+    lost_out = "tcp_sock" "lost_out";
+    retrans_out = "tcp_sock" "retrans_out";
     mss_cache = "tcp_sock" "mss_cache";
     fastopen_connect = "tcp_sock" "fastopen_connect" optional bits;
     rcv_nxt = "tcp_sock" "rcv_nxt";
@@ -208,7 +211,7 @@ pub struct Settings {
     pub has_cookie_helper: u32,
     /// 1 where `bpf_probe_read_kernel` may be called: not under lockdown=confidentiality.
     pub reads_addresses: u32,
-    /// 1 where `tcp:tcp_send_reset` has the reason as third argument.
+    /// 1 where `tcp:tcp_send_reset` has the reason as third argument, which shows Linux 6.10 or later.
     pub has_reset_reason: u32,
     /// 1 where the user stack of each connect() and accept() is asked for.
     pub stacks: u32,

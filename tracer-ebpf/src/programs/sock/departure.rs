@@ -7,7 +7,10 @@
 use tracer_wire::{Record, segment, state};
 
 use super::Full;
-use crate::programs::{constants::offset, memory::Memory};
+use crate::programs::{
+    constants::{constant, offset},
+    memory::Memory,
+};
 
 impl Full {
     /// Which of SYN and FIN leaves with a change to `new`.
@@ -25,18 +28,31 @@ impl Full {
         }
     }
 
-    /// The FIN needs room in the peer's window as a byte does; what is unsent before it needs room
-    /// in the congestion window as well, of which the FIN itself is exempt (`tcp_cwnd_test`).
+    /// The FIN needs room in the peer's window as a byte does, and in the congestion window with what
+    /// is unsent before it; before 6.10 it needed none there by itself (`tcp_cwnd_test`).
     #[inline(always)]
     fn fin_leaves(self, record: &Record) -> bool {
         let window: u32 = self.0.load(offset!(snd_wnd));
         let packets: u32 = self.0.load(offset!(snd_cwnd));
-        let out: u32 = self.0.load(offset!(packets_out));
         let size: u32 = self.0.load(offset!(mss_cache));
+        let free = packets.saturating_sub(self.in_flight());
+        let is_exempt = constant!(SETTINGS.has_reset_reason) == 0;
         let end = record.write_seq.wrapping_add(1);
         let right_edge = record.snd_una.wrapping_add(window);
         let unsent = record.write_seq.wrapping_sub(record.snd_nxt);
-        let room = u64::from(packets.saturating_sub(out)) * u64::from(size);
-        (right_edge.wrapping_sub(end) as i32) >= 0 && (unsent == 0 || u64::from(unsent) <= room)
+        let room = u64::from(free) * u64::from(size);
+        let has_room = if unsent == 0 { free > 0 || is_exempt } else { u64::from(unsent) <= room };
+        (right_edge.wrapping_sub(end) as i32) >= 0 && has_room
+    }
+
+    /// Segments that are in the network (`tcp_packets_in_flight`): those that are lost or have arrived
+    /// out of order are not, unless they are retransmitted.
+    #[inline(always)]
+    fn in_flight(self) -> u32 {
+        let out: u32 = self.0.load(offset!(packets_out));
+        let arrived: u32 = self.0.load(offset!(sacked_out));
+        let lost: u32 = self.0.load(offset!(lost_out));
+        let again: u32 = self.0.load(offset!(retrans_out));
+        out.wrapping_sub(arrived).wrapping_sub(lost).wrapping_add(again)
     }
 }
