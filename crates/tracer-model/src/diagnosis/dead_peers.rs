@@ -9,6 +9,7 @@ use tracer_wire::{Record, flag};
 use super::{
     comparison::{Comparison, Detector, Seen},
     peers::{Key, connections, key, payload, severity, silence},
+    queues,
 };
 use crate::timeouts::{self, GivesUp, RETRANSMIT, Silence, WINDOW_PROBE};
 use tracer_event::{
@@ -110,7 +111,7 @@ fn dead_peers(comparison: &Comparison<'_>) -> Vec<Finding> {
     let silent = comparison.seen.iter().filter(|seen| may_be_silent(seen));
     let found: Vec<(Unanswered, Member<'_>)> = silent
         .filter_map(|seen| member(comparison, seen))
-        .filter(|(_, member)| comparison.wants_seen(member.seen))
+        .filter(|(_, member)| comparison.wants_seen(member.seen) && !is_queued(comparison, member))
         .collect();
     if found.is_empty() {
         return Vec::new();
@@ -124,6 +125,12 @@ fn dead_peers(comparison: &Comparison<'_>) -> Vec<Finding> {
     }
     let groups = groups.into_iter();
     groups.map(|(key, members)| finding(comparison, &answering, key, &members)).collect()
+}
+
+/// Whether a connection is none yet to its server on this host, whose accept queue is full, as is told.
+fn is_queued(comparison: &Comparison<'_>, member: &Member<'_>) -> bool {
+    let Tuple { peer, netns, .. } = member.seen.tuple();
+    member.is_unanswered() && queues::is_told_full(comparison, netns, peer)
 }
 
 /// Whether the peer of a socket is dead.

@@ -137,6 +137,19 @@ fn is_parent(comparison: &Comparison<'_>, process: &Process, holders: &[Owner]) 
     holders.iter().any(|holder| parent(holder) == Some(process.pid))
 }
 
+/// Whether each connection is another process's, or its and its children's.
+fn each_has_one(comparison: &Comparison<'_>, members: &[(&Seen<'_>, bool)]) -> bool {
+    let holders = |seen: &Seen<'_>| {
+        let [holders, _] = peers::heirs(comparison, comparison.holders(seen.record));
+        holders
+    };
+    let mut known = HashSet::<Process, RandomState>::default();
+    members.iter().all(|(seen, _)| match holders(seen)[..] {
+        [one] => known.insert(one),
+        _ => false,
+    })
+}
+
 /// Whether a process knows of its descriptor: it runs the code of its parent, or was started with it as
 /// the first that is free (`SD_LISTEN_FDS_START`).
 fn may_serve(holder: &Owner, key: &Key) -> bool {
@@ -156,7 +169,7 @@ fn finding(comparison: &Comparison<'_>, key: &Key, members: &[(&Seen<'_>, bool)]
     fds.sort_unstable();
     let owners: Vec<Owner> = holders().copied().collect();
     let may_serve =
-        processes.len() == members.len() && owners.iter().all(|one| may_serve(one, key));
+        each_has_one(comparison, members) && owners.iter().all(|one| may_serve(one, key));
     let problem = ClosedButHeld {
         sockets: members.len() as u64,
         holders: processes.iter().map(|(process, _)| comparison.program(*process)).collect(),

@@ -208,6 +208,7 @@ enum But {
     ItWaitsForIt,
     ItWorks,
     ItIsAnotherProgram,
+    ItsChildHoldsItToo,
     ARequestCame,
 }
 
@@ -245,6 +246,11 @@ fn inherited(but: But, seconds: u64) -> HostSnapshot {
     let parent = if but == But::NoRelation { 1 } else { SERVER_PID };
     let child = ProcessFacts { parent, activity, ..ProcessFacts::default() };
     look.host.processes = [(CHILD, child)].into();
+    if but == But::ItsChildHoldsItToo {
+        look.snapshot.holders.push(held(CHILD + 1));
+        let child = ProcessFacts { parent: CHILD, ..look.host.processes[&CHILD].clone() };
+        look.host.processes.insert(CHILD + 1, child);
+    }
     look
 }
 
@@ -260,6 +266,7 @@ fn held(diagnosis: &Diagnosis) -> Option<(Severity, &ClosedButHeld)> {
 #[rstest]
 #[case::for_a_while(But::Nothing, 5, Some(Severity::Info))]
 #[case::for_long(But::Nothing, 60, Some(Severity::Warning))]
+#[case::a_shell_and_its_command(But::ItsChildHoldsItToo, 5, Some(Severity::Info))]
 #[case::another_program(But::ItIsAnotherProgram, 5, Some(Severity::Warning))]
 #[case::for_a_moment(But::Nothing, 3, Some(Severity::Info))]
 #[case::just_now(But::Nothing, 1, None)]

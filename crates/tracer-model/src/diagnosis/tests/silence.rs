@@ -367,3 +367,22 @@ fn what_is_no_churn_is_not_told(#[case] change: fn(&mut ConnectionSummary)) {
     });
     assert_eq!(churning(exchanges, TimeWaitReuse::Off), []);
 }
+
+/// The client is connected, as the kernel has it, and the server has not taken its ACK: its queue is full.
+#[rstest]
+#[case::full(129, &["accept_queue_full"])]
+#[case::with_room(0, &["dead_peer"])]
+fn who_waits_before_a_full_queue_has_no_dead_peer(#[case] queue: u32, #[case] told: &[&str]) {
+    let listens = listener(queue, 128);
+    let waits = Record {
+        local_port: 40_001,
+        peer_port: listens.local_port,
+        peer_address: listens.local_address,
+        bytes_acked: 1,
+        bytes_received: 0,
+        ..retransmitting(1, State::Established, 5, 9, 4)
+    };
+    let at = |time| look(time, vec![listens, waits]);
+    let found = find(&at(SECOND), &at(SECOND + OBSERVED)).findings;
+    assert_eq!(found.iter().map(|one| one.problem.code()).collect::<Vec<_>>(), told);
+}
