@@ -137,7 +137,7 @@ pub fn diagnose(input: &Input<'_>) -> Diagnosis {
     comparison.run(EVENTS);
     Diagnosis {
         states: comparison.states(),
-        namespaces: input.last.snapshot.namespaces.len(),
+        namespaces: comparison.namespaces(),
         observed: comparison.elapsed(),
         sending: close_wait::sending(&comparison),
         lost: input.observed.lost,

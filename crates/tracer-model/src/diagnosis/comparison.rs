@@ -147,6 +147,16 @@ impl<'a> Comparison<'a> {
         difference as f64 * MINUTE / self.elapsed().max(1) as f64
     }
 
+    /// How many namespaces were looked at; of a filter, those that have something of it.
+    pub(super) fn namespaces(&self) -> usize {
+        let snapshot = &self.input.last.snapshot;
+        if self.all {
+            return snapshot.namespaces.len();
+        }
+        let wanted = self.seen.iter().filter(|seen| self.wants_seen(seen));
+        wanted.map(|seen| seen.record.netns).collect::<HashSet<u32, RandomState>>().len()
+    }
+
     pub(super) fn states(&self) -> BTreeMap<State, u64> {
         let mut states = BTreeMap::new();
         for seen in self.seen.iter().filter(|seen| self.wants_seen(seen)) {

@@ -388,6 +388,8 @@ fn only_what_is_asked_about_is_told() {
     let sockets = vec![close_wait(1, 60), listener(9, 8)];
     let (first, last) = (look(SECOND, sockets.clone()), look(SECOND + OBSERVED, sockets));
     let told = |text: &str| find_wanted(&text.parse().unwrap(), &first, &last).findings.len();
+    let filter = "sport 22".parse().unwrap();
+    assert_eq!(find_wanted(&filter, &first, &last).namespaces, 0);
     assert_eq!(told("pid 900"), 2);
     assert_eq!(told("pid 901"), 0);
     assert_eq!(told("dport 40001"), 1);
