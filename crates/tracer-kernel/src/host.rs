@@ -91,18 +91,8 @@ struct Asked {
 /// to themselves, what somebody else may be done with, or what is not read; and those with most
 /// sockets.
 pub(super) fn processes_of(snapshot: &Snapshot) -> BTreeMap<u32, ProcessFacts> {
-    let stuck: HashSet<SocketId> = snapshot
-        .records
-        .iter()
-        .filter(|record| match State::from_kernel(record.new_state) {
-            // Closed by one side only: whoever holds it may be to blame.
-            Some(State::CloseWait | State::FinWait1 | State::FinWait2 | State::Closing) => true,
-            Some(State::Listen) => record.accept_queue > 0,
-            Some(State::Established) => is_of_itself(record),
-            _ => false,
-        })
-        .map(SocketId::of)
-        .collect();
+    let stuck = snapshot.records.iter().filter(|record| is_stuck(record));
+    let stuck: HashSet<SocketId> = stuck.map(SocketId::of).collect();
     let ticks = time::ticks();
     let silent = held::silent(&snapshot.records, &snapshot.holders, ticks);
     let left: HashSet<SocketId> = silent.by_listener.into_iter().map(SocketId::of).collect();
@@ -134,6 +124,16 @@ pub(super) fn processes_of(snapshot: &Snapshot) -> BTreeMap<u32, ProcessFacts> {
     }
     let facts = |(pid, asked)| Some((pid, process_facts(pid, &asked)?));
     pids.into_iter().filter_map(facts).collect()
+}
+
+fn is_stuck(record: &Record) -> bool {
+    match State::from_kernel(record.new_state) {
+        // Closed by one side only: whoever holds it may be to blame.
+        Some(State::CloseWait | State::FinWait1 | State::FinWait2 | State::Closing) => true,
+        Some(State::Listen) => record.accept_queue > 0,
+        Some(State::Established) => is_of_itself(record),
+        _ => false,
+    }
 }
 
 /// The processes with most sockets, whose descriptors may run out.

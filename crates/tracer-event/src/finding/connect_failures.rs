@@ -130,6 +130,22 @@ impl ConnectFailures {
         }
     }
 
+    /// It was for one time only.
+    fn over(&self, who: Wording, peer: String, failed: u64) -> Wording {
+        let ago = self.recovered.unwrap_or(0);
+        wording!(
+            "connect-recovered",
+            "{who} could not connect to {peer} for {time}: {failed} of {attempts} {kinds}; it can \
+             again since {ago}",
+            [who, peer],
+            time = duration(self.since.saturating_sub(ago)),
+            failed = grouped(failed),
+            attempts = Wording::count(self.attempts, "attempt"),
+            kinds = self.kinds(),
+            ago = duration(ago)
+        )
+    }
+
     /// Not in the client's namespace, unless its own loopback has refused.
     fn does_it_listen(&self, enter: &str) -> Remedy {
         let enter = if self.peer.address().is_loopback() { enter } else { "" };
@@ -179,20 +195,7 @@ impl Explain for ConnectFailures {
                 [who, peer],
                 kinds = self.kinds()
             ),
-            failed if self.recovered.is_some() => {
-                let ago = self.recovered.unwrap_or(0);
-                wording!(
-                    "connect-recovered",
-                    "{who} could not connect to {peer} for {time}: {failed} of {attempts} {kinds}; it can \
-                     again since {ago}",
-                    [who, peer],
-                    time = duration(self.since.saturating_sub(ago)),
-                    failed = grouped(failed),
-                    attempts = Wording::count(self.attempts, "attempt"),
-                    kinds = self.kinds(),
-                    ago = duration(ago)
-                )
-            }
+            failed if self.recovered.is_some() => self.over(who, peer, failed),
             failed => wording!(
                 "connect-failures",
                 "{who} cannot connect to {peer}: {failed} of {attempts} {kinds}{since}",

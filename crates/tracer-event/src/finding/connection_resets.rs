@@ -113,11 +113,7 @@ impl BadEnd {
                 "remedy-reset-linger",
                 "do not set SO_LINGER 0: close() throws away what the peer has not acknowledged"
             ),
-            (Reason::ResetSentDataAfterClose, Service::There(_)) => wording!(
-                "remedy-reset-after-goodbye",
-                "nothing to do where the client had its answer: what came was a farewell, such as a close_notify of \
-                 TLS; else compare its timeouts with the time that answers take"
-            ),
+            (Reason::ResetSentDataAfterClose, Service::There(_)) => farewell(),
             (Reason::ResetSentDataAfterClose, Service::Here(_)) => wording!(
                 "remedy-reset-after-close",
                 "shutdown(SHUT_WR) and read to the end of file before close(): the peer still sends"
@@ -135,6 +131,15 @@ impl BadEnd {
             ),
         }
     }
+}
+
+/// What a client's server says after the client has closed.
+fn farewell() -> Wording {
+    wording!(
+        "remedy-reset-after-goodbye",
+        "nothing to do where the client had its answer: what came was a farewell, such as a close_notify of \
+                 TLS; else compare its timeouts with the time that answers take"
+    )
 }
 
 impl ConnectionResets {

@@ -64,17 +64,23 @@ fn stuck(comparison: &Comparison<'_>) -> Vec<Finding> {
         group.retransmits = group.retransmits.max(seen.record.retransmits);
         group.lost = group.lost.filter(|one| lost == Some(*one));
     }
-    let find = |((netns, state, ..), (stuck, _)): (Key, (StuckHandshake, _))| {
-        if let Service::There(peer) = stuck.service
-            && queues::is_told_full(comparison, netns, peer)
-        {
-            return None;
-        }
-        // Clients that do not answer are the internet's noise.
-        let severity = if state == State::SynSent { Severity::Warning } else { Severity::Info };
-        Some(comparison.finding(severity, netns, Problem::StuckHandshake(stuck)))
-    };
-    groups.into_iter().filter_map(find).collect()
+    groups.into_iter().filter_map(|(key, (stuck, _))| finding(comparison, &key, stuck)).collect()
+}
+
+/// Nothing where the listener's queue is told.
+fn finding(
+    comparison: &Comparison<'_>,
+    &(netns, state, ..): &Key,
+    stuck: StuckHandshake,
+) -> Option<Finding> {
+    if let Service::There(peer) = stuck.service
+        && queues::is_told_full(comparison, netns, peer)
+    {
+        return None;
+    }
+    // Clients that do not answer are the internet's noise.
+    let severity = if state == State::SynSent { Severity::Warning } else { Severity::Info };
+    Some(comparison.finding(severity, netns, Problem::StuckHandshake(stuck)))
 }
 
 /// Whether the listener of a destination drops SYNs, found out once for each.

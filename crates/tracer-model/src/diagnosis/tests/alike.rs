@@ -54,8 +54,8 @@ fn what_a_child_holds_as_well_is_its_parent_s_leak() {
     let sockets: Vec<(Record, u32)> = (0..5).map(|n| (close_wait(n, 8), 900)).collect();
     let at = |time| {
         let mut look = look_at(time, &sockets);
-        let too = look.snapshot.holders[..3].to_vec().into_iter();
-        look.snapshot.holders.extend(too.map(|held| Holder { pid: 901, ..held }));
+        let too = look.snapshot.holders[..3].to_vec();
+        look.snapshot.holders.extend(too.iter().map(|held| Holder { pid: 901, ..*held }));
         let child = ProcessFacts { parent: 900, ..ProcessFacts::default() };
         look.host.processes.insert(901, child);
         look
