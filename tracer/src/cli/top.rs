@@ -64,12 +64,12 @@ pub(super) fn run(arguments: &TopArguments) -> anyhow::Result<()> {
     }
     let theme = theme(arguments.color)?;
     let filter = filter.on_this_host(words)?;
-    let seen = filter.of_namespace();
     let live = Live {
         // The terminal is opened again: for its size, and where standard input is another one.
         confinement: Confinement { writable: vec!["/dev".into()], ..Confinement::default() },
         pods: arguments.pods.open()?,
-        ..Live::new(seen, arguments.linger, arguments.duration)
+        filter: filter.clone(),
+        ..Live::new(filter.of_namespace(), arguments.linger, arguments.duration)
     };
     let failure = Failure::default();
     live.run(|setting| {
