@@ -28,12 +28,7 @@ use tracer_event::{
     wall_clock::WallClock,
 };
 use tracer_health as health;
-use tracer_model::{
-    connection::Connection,
-    diagnosis::HostSnapshot,
-    filter::Filter,
-    table::Table,
-};
+use tracer_model::{connection::Connection, diagnosis::HostSnapshot, filter::Filter, table::Table};
 use tracer_output::{Live, LiveSink, Sink};
 
 const SECOND: u64 = 1_000_000_000;
