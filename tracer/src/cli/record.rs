@@ -36,7 +36,7 @@ pub(super) struct RecordArguments {
     #[arg(long)]
     compress: bool,
     /// End after this time, such as 500ms, 10s or 5m
-    #[arg(short, long, value_parser = duration, value_name = "TIME")]
+    #[arg(short, long, value_parser = duration, allow_hyphen_values = true, value_name = "TIME")]
     duration: Option<Duration>,
     /// Flag sockets that are stuck in a state, such as close-wait=30s,time-wait=off
     #[arg(long, default_value = linger::DEFAULT, value_name = "STATE=TIME,…")]

@@ -40,7 +40,7 @@ pub(super) struct ReplayArguments {
     #[arg(long)]
     rotated: bool,
     /// Speed: original, max, or a factor such as 10x
-    #[arg(long, default_value = "max", value_name = "SPEED")]
+    #[arg(long, default_value = "max", value_name = "SPEED", allow_hyphen_values = true)]
     speed: Speed,
     /// Replace addresses and names by hashes, to give a recording away
     #[arg(long)]

@@ -16,7 +16,7 @@ use super::{
     console::STDOUT_FAILED,
     format::{FormatArguments, Occasion, TraceFormat},
     live::Setting,
-    options::duration,
+    options::{duration, positive},
     signals::interruptible,
     telemetry::{Telemetry, TelemetryArguments},
 };
@@ -52,10 +52,10 @@ pub(super) struct SinkArguments {
     #[arg(long, value_name = "SIZE", requires = "output")]
     rotate_size: Option<ByteSize>,
     /// Rotate the file when it is older, such as 1h or 1d
-    #[arg(long, value_name = "TIME", requires = "output", value_parser = duration)]
+    #[arg(long, value_name = "TIME", requires = "output", value_parser = duration, allow_hyphen_values = true)]
     rotate_age: Option<Duration>,
     /// Number of rotated files to keep [default: 10]
-    #[arg(long, value_name = "N", requires = "output", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", requires = "output", value_parser = positive::<u32>, allow_negative_numbers = true)]
     keep: Option<u32>,
     /// Compress rotated files (gzip)
     #[arg(long, requires = "output")]
