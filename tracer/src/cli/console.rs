@@ -86,9 +86,14 @@ pub(super) fn fail(message: &str) -> ExitCode {
 
 /// Prints an error with its causes; the exit status for it.
 pub(super) fn fail_by(error: &anyhow::Error) -> ExitCode {
-    let status = fail(&without_numbers(&format!("{error:#}")));
+    let status = fail(&words(error));
     point(error);
     status
+}
+
+/// An error with its causes.
+pub(super) fn words(error: &anyhow::Error) -> String {
+    without_numbers(&format!("{error:#}"))
 }
 
 /// Points at the place in a filter that is wrong, if it is one that an error is about.
