@@ -136,8 +136,11 @@ fn parts(error: &clap::Error) -> (String, Vec<String>) {
         .lines()
         .map(str::trim)
         .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
-        // What follows `--` is a command, not a value.
-        .filter(|line| !line.is_empty() && !line.starts_with("tip: to pass"))
+        // What follows `--` is a command, not a value; possible values are listed.
+        .filter(|line| {
+            !["tip: to pass", "tip: a similar value"].iter().any(|tip| line.starts_with(tip))
+        })
+        .filter(|line| !line.is_empty())
         .partition(|line| line.starts_with("tip: "));
     let message = lines.join(" ").trim_start_matches("error: ").to_owned();
     if message.contains("'-p'") {

@@ -36,7 +36,7 @@ pub(super) struct ReplayArguments {
     /// such as: state close-wait and dport :443
     #[arg(required = true, value_name = "FILE|FILTER")]
     files: Vec<PathBuf>,
-    /// Begin with the rotated files: FILE.2.zst, FILE.1, then FILE
+    /// Begin with the rotated files: FILE.2.gz, FILE.1, then FILE
     #[arg(long)]
     rotated: bool,
     /// Speed: original, max, or a factor such as 10x
