@@ -16,6 +16,7 @@ use tracer_tests::{
     files::set_mode,
     held::Held,
     netns::{Namespace, isolated},
+    receiver::fetch,
     slowness::allowed,
     sockets::{self, Path as Over},
     tracer::{PATIENCE, command, read_all, wait},
@@ -197,7 +198,8 @@ fn is_whole(file: &Path) {
     assert_eq!(kinds.last().map(String::as_str), Some("summary"), "{}", file.display());
 }
 
-const REFUSED: [&str; 4] = [
+const REFUSED: [&str; 5] = [
+    "(--config): No such file or directory\n",
     "t.toml:4: port: invalid value '0'",
     "t.toml: --buffer-size 3.0 MiB",
     "others can write it (mode 0666)",
@@ -229,6 +231,9 @@ fn sighup_reads_the_configuration_again() {
             hangup();
             service.outlast_a_signal();
         }
+        fs::remove_file(service.path("t.toml")).unwrap();
+        hangup();
+        service.outlast_a_signal();
         assert!(!second.exists());
         // What shows only when it is opened has the trace begin anew as it was.
         configure(&second, "syslog = \"unix:///nowhere/log\"\n");
@@ -243,6 +248,37 @@ fn sighup_reads_the_configuration_again() {
         REFUSED.iter().for_each(|said| assert!(errors.contains(said), "{said}: {errors}"));
         is_whole(&first);
         is_whole(&second);
+    });
+}
+
+/// docs/service.md, docs/fleet.md and docs/metrics.md say so.
+#[test]
+fn another_configuration_is_another_trace_whose_metrics_begin_at_zero() {
+    let port = sockets::free_port();
+    isolated(|namespace| {
+        let (service, inode) = (Service::new(""), namespace.inode);
+        let configure = |more: &str| {
+            let address = format!("127.0.0.1:{port}");
+            service.configure(&format!("netns = {inode}\nprometheus = \"{address}\"\n{more}"));
+        };
+        configure("");
+        let daemon = service.start();
+        service.wait_for("READY=1");
+        let metrics = || fetch(&format!("http://127.0.0.1:{port}/metrics"), &[]).unwrap();
+        let value = |name: &str| {
+            let text = metrics();
+            let lines = text.lines().filter_map(|line| line.strip_prefix(name)?.rsplit_once(' '));
+            lines.map(|(_, number)| number.parse::<f64>().unwrap()).sum::<f64>()
+        };
+        drop(sockets::Pair::over(Over::V4));
+        sockets::eventually("it is counted", || value("tracer_closes_total") > 1.0);
+        let started = value("process_start_time_seconds");
+        configure("sample = 2\n");
+        kill_process(Pid::from_child(&daemon), Signal::HUP).unwrap();
+        service.wait_for("READY=1");
+        assert!(value("tracer_closes_total").abs() < 0.5, "{}", metrics());
+        assert!((value("process_start_time_seconds") - started).abs() < 0.5);
+        end(daemon);
     });
 }
 

@@ -223,6 +223,10 @@ fn the_unit_is_valid_and_its_capabilities_suffice() {
     fs::copy(tracer_tests::tracer::program(), &program).unwrap();
     set_mode(place.path(), 0o755);
     verify(&unit, &program);
+    // What is not there at boot is waited for.
+    assert_eq!(listed(&unit, "StartLimitIntervalSec"), ["0"]);
+    assert_eq!(listed(&unit, "RestartSec"), ["5"]);
+    assert_eq!(listed(&unit, "Wants"), ["network-online.target"]);
     let capabilities = listed(&unit, "AmbientCapabilities");
     assert_eq!(capabilities, listed(&unit, "CapabilityBoundingSet"));
     let kept = capabilities.iter().map(|one| format!(",+{}", one[4..].to_lowercase()));

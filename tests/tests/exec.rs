@@ -47,6 +47,7 @@ fn curl_is_traced_from_its_first_segment_to_its_last_and_nothing_else() {
             assert_eq!(connections[0]["process"]["name"], "curl");
             let about: Vec<_> =
                 lines.iter().filter_map(|line| line["socket"]["cookie"].as_u64()).collect();
+            assert!(about.len() > 2, "{lines:#?}");
             assert!(about.iter().all(|cookie| *cookie == about[0]), "{lines:#?}");
             let destination = &report["destinations"][0];
             assert_eq!(destination["direction"], "outgoing");
@@ -93,6 +94,17 @@ fn the_status_is_the_command_s_or_as_env_has_it() {
     let said = said(&missing);
     assert_eq!(said, "tracer: cannot run \"no-such-command\": No such file or directory\n");
     assert_eq!(status(&["/etc/passwd"]).status.code(), Some(126));
+}
+
+/// spawn() returns when a short command has all but ended.
+#[test]
+fn a_short_command_has_its_whole_run_time() {
+    isolated(|namespace| {
+        for _ in 0..10 {
+            let (_, report) = lines(&json(namespace, &[], &["true"]).output().unwrap());
+            assert!(report["duration_ns"].as_u64() > Some(100_000), "{report}");
+        }
+    });
 }
 
 #[test]

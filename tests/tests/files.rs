@@ -6,6 +6,7 @@ use std::{
     fs::{self, File},
     io::Write as _,
     path::{Path, PathBuf},
+    process::Command,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
@@ -18,7 +19,7 @@ use tracer_tests::{
     netns::{isolated, run},
     output::{assert_complete, files, lines, read, record},
     sockets::eventually,
-    tracer::command,
+    tracer::{command, program},
 };
 
 #[test]
@@ -195,6 +196,31 @@ fn a_full_standard_output_has_failed_as_well() {
     let errors = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{errors}");
     assert!(errors.contains("could not be written to standard output"), "{errors}");
+}
+
+/// One line says where, why and what helps.
+#[test]
+fn a_full_disk_is_one_line_for_a_short_trace() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let trace = file.path().to_str().unwrap();
+    let of = |words: &[&str]| {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = Command::new(program()).args(words).stdout(full).output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {errors}");
+        // What a busy machine makes tracer remark, apart.
+        let said: Vec<_> = errors.lines().filter(|line| !line.contains(" WARN ")).collect();
+        let [line] = said[..] else { panic!("{words:?}: {errors}") };
+        assert!(line.starts_with("tracer: the end of the trace could not be "), "{line}");
+        assert!(line.contains(": No space left on device; make room there"), "{line}");
+    };
+    of(&["--format", "json", "--output", "/dev/full", "--duration", "100ms"]);
+    of(&["record", "--output", "/dev/full", "--duration", "100ms"]);
+    of(&["demo", "handshake"]);
+    let loss =
+        r#"{"kind":"loss","time":"2026-01-31T12:34:56Z","where":"unseen","count":3,"healed":true}"#;
+    fs::write(trace, format!("{loss}\n")).unwrap();
+    of(&["replay", trace]);
 }
 
 /// The kernel stops between two pages of a write when the process is killed: half a line is ended

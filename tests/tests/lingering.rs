@@ -97,11 +97,12 @@ fn time_wait_is_raised_although_no_tracepoint_shows_it() {
 #[test]
 fn a_socket_that_leaves_its_state_in_time_is_not_flagged() {
     isolated(|namespace| {
-        let tracer = Tracer::start(namespace, &["--linger", "close-wait=10s,time-wait=off"]);
+        let tracer = Tracer::start(namespace, &["--linger", "close-wait=1s,time-wait=off"]);
         let pair = Pair::over(Path::V4);
         drop(close_client_first(&tracer, pair));
-        thread::sleep(Duration::from_millis(50));
+        thread::sleep(Duration::from_secs(2));
         let trace = tracer.finish();
+        assert!(trace.records.iter().any(|record| record.at("/tcp/to") == "CLOSE_WAIT"));
         assert!(trace.records.iter().all(|record| record.kind() != "linger"));
     });
 }

@@ -88,6 +88,24 @@ fn a_leak_is_on_the_first_screen_and_the_keys_lead_to_all_of_it() {
     });
 }
 
+/// Findings too, though ports and queues are judged by all sockets.
+#[test]
+fn a_filter_leaves_out_the_findings_of_others() {
+    isolated(|namespace| {
+        let (wanted, _) = leaking("wanted", 12);
+        let (other, _) = leaking("other", 13);
+        let terminal = Terminal::open(120, 40);
+        let options = "top --linger close-wait=1s --netns";
+        terminal.run(&format!("{options} {} comm wanted", namespace.inode));
+        let leaks = |server: &Peer, count| format!("[{}] leaks {count}", server.pid());
+        let screen = terminal.wait_for_words(&leaks(&wanted, 12));
+        assert!(!screen.contains(&leaks(&other, 13)), "{screen}");
+        terminal.press(&["q"]);
+        wanted.close();
+        other.close();
+    });
+}
+
 #[test]
 fn what_happens_is_seen_as_it_happens() {
     isolated(|namespace| {

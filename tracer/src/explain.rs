@@ -113,6 +113,21 @@ mod tests {
     }
 
     #[test]
+    fn a_text_is_searched_for_words_and_parts_of_words() {
+        let found =
+            |asked: &str| -> Vec<_> { terms::like(asked).iter().map(|term| term.name).collect() };
+        assert_eq!(found("2MSL"), found("2 MSL"));
+        assert_eq!(found("2MSL"), ["time-wait-timer"]);
+        assert_eq!(found("SYN-RECEIVED"), ["syn-recv"]);
+        assert!(found("finwait").contains(&"fin-wait1"));
+        assert!(found("retransmis").contains(&"retransmission-timer"));
+        // It is in "no peer" and in "one of the".
+        for nothing in ["NOPE", "neof"] {
+            assert_eq!(found(nothing), [""; 0]);
+        }
+    }
+
+    #[test]
     fn every_scenario_has_a_title_and_each_of_its_steps_a_text() {
         for language in Language::all() {
             let texts = Texts::of(language);

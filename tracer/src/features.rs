@@ -187,21 +187,13 @@ fn try_one(feature: Feature, mode: Option<Mode>, lacks: &[Lack], program: &Path)
 
 /// The command that gives a program these capabilities besides those that it has.
 fn give(wanted: CapabilitySet, program: &Path) -> String {
-    let names = privileges::names(wanted | privileges::effective());
     if rustix::process::geteuid().is_root() {
         // Taken from root by whoever started it.
         let lacking = privileges::names(wanted - privileges::effective());
         let names: Vec<&str> = lacking.iter().map(|name| &name["CAP_".len()..]).collect();
         return format!("docker run --cap-add {}", names.join(" --cap-add "));
     }
-    let names = names.join(",").to_lowercase();
-    format!("sudo setcap {names}=ep {}", shell_word(&program.to_string_lossy()))
-}
-
-/// As a shell takes it for one word.
-fn shell_word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
-    if text.chars().all(plain) { text.into() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    privileges::setcap(wanted | privileges::effective(), program)
 }
 
 /// The mode in brackets, as in `none [integrity] confidentiality`.
@@ -243,12 +235,6 @@ mod tests {
         let degraded = feature::ACCEPT.missing("not mounted", "mount it");
         let missing = tried(feature::ACCEPT, Some(Mode::Btf), &[takes_none(degraded)]).unwrap();
         assert_eq!(missing.remedy.as_deref(), Some("mount it"));
-    }
-
-    #[test]
-    fn names_of_programs_are_quoted_for_the_shell() {
-        assert_eq!(shell_word(PROGRAM), PROGRAM);
-        assert_eq!(shell_word("/tmp/a b'c"), r"'/tmp/a b'\''c'");
     }
 
     #[test]

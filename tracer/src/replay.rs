@@ -137,7 +137,7 @@ impl Replay {
         }
         if player.traces == 0 && player.told == 0 && !player.is_over() {
             // Nothing has begun that could be ended.
-            return Err(result.err().unwrap_or(Error::NoTrace));
+            return Err(result.err().unwrap_or_else(|| source.no_trace()));
         }
         player.outcome.cut = source.take_cut();
         let outcome = player.finish(decoder.clock());

@@ -57,6 +57,8 @@ pub struct Trace {
     pub tracer: Tracer,
     /// What to show.
     pub filter: Filter,
+    /// Which sockets to keep track of.
+    pub tracked: Filter,
     /// Which records of it to write.
     pub selection: Selection,
     /// The kernel leaves out what is not of one control group.
@@ -105,7 +107,7 @@ impl Trace {
         let Self { tracer, filter, header, resolved, .. } = self;
         let looks = self.snapshots && tracer.has_iterators;
         let options = table::Options {
-            filter: filter.clone(),
+            filter: self.tracked,
             in_one_group: self.in_one_group,
             ticks: time::ticks(),
             thresholds: self.thresholds,

@@ -144,13 +144,13 @@ const STATEMENTS: &[(&str, &[Shown])] = &[
         "A router may say that there is no way.",
         &[Demo("unreachable", &["SYN", "ICMP host unreachable"])],
     ),
-    ("A lost SYN is sent again.", &[Demo("syn-lost", &["↻1 SYN"])]),
+    ("A lost SYN is retransmitted.", &[Demo("syn-lost", &["↻1 SYN"])]),
     (
-        "A lost SYN+ACK is sent again, as is the SYN.",
+        "A lost SYN+ACK is retransmitted, as is the SYN.",
         &[Demo("syn-ack-lost", &["SYN_SENT", "↻1 SYN", "│ ESTABLISHED"])],
     ),
     (
-        "What is not acknowledged is sent again.",
+        "What is not acknowledged is retransmitted.",
         &[
             Demo("data-lost", &["data: 7B ▷", "FIN seq=8"]),
             Text("retransmission", "sends it again"),

@@ -14,8 +14,9 @@ const INITIAL: u32 = 0xefff_fffd;
 pub enum PreflightError {
     /// Not enough privileges.
     #[error(
-        "no permission to load BPF programs: {missing} missing; run as root (sudo tracer …) or \
-         `setcap cap_bpf,cap_perfmon,cap_sys_admin+ep` the binary"
+        "no permission to load BPF programs: {missing} missing; run as root (sudo tracer …), or: \
+         {}",
+        grant()
     )]
     Privileges {
         /// Names of the capabilities.
@@ -37,6 +38,12 @@ impl PreflightError {
             Self::UserNamespace => OUTSIDE,
         }
     }
+}
+
+/// The command that gives this program what tracing takes, with the namespaces of containers.
+fn grant() -> String {
+    let program = std::env::current_exe().unwrap_or_else(|_| "tracer".into());
+    privileges::setcap(privileges::TRACE | CapabilitySet::SYS_ADMIN, &program)
 }
 
 const OUTSIDE: &str = "run it on the host itself (sudo tracer …), or in a container without one, as root can start it";
@@ -90,6 +97,13 @@ mod tests {
         #[case] checked: Result<(), PreflightError>,
     ) {
         assert_eq!(check_namespace(number), checked);
+    }
+
+    #[test]
+    fn the_message_ends_with_a_command_that_can_be_copied() {
+        let message = PreflightError::Privileges { missing: "CAP_BPF".into() }.to_string();
+        let (_, command) = message.split_once(", or: sudo setcap ").unwrap();
+        assert!(command.starts_with("cap_sys_admin,cap_perfmon,cap_bpf=ep /"), "{message}");
     }
 
     #[rstest]

@@ -3,7 +3,7 @@
 //!
 //! On Linux each thread has its own; a new one gets those of the thread that starts it.
 
-use std::{fs, io, os::fd::AsFd as _, thread};
+use std::{fs, io, os::fd::AsFd as _, path::Path, thread};
 
 use rustix::{
     io::Errno,
@@ -142,9 +142,28 @@ pub fn names(set: CapabilitySet) -> Vec<String> {
     set.iter_names().map(|(name, _)| format!("CAP_{name}")).collect()
 }
 
+/// The command that gives a program these.
+pub fn setcap(set: CapabilitySet, program: &Path) -> String {
+    let names = names(set).join(",").to_lowercase();
+    format!("sudo setcap {names}=ep {}", shell_word(&program.to_string_lossy()))
+}
+
+/// As a shell takes it for one word.
+fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    if text.chars().all(plain) { text.into() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_can_be_copied() {
+        let command = |program| setcap(TRACE, Path::new(program));
+        assert_eq!(command("/bin/tracer"), "sudo setcap cap_perfmon,cap_bpf=ep /bin/tracer");
+        assert!(command("/tmp/a b'c").ends_with(r" '/tmp/a b'\''c'"));
+    }
 
     #[test]
     fn what_is_given_up_is_gone() {

@@ -80,7 +80,7 @@ impl Lines {
 
     /// Says afterwards why the end of the trace is not where it should be, if it is not. A reader
     /// that has closed the output does not want it.
-    pub fn ending(&self) -> impl Fn() -> Option<&'static str> + Send + use<> {
+    pub fn ending(&self) -> impl Fn() -> Option<String> + Send + use<> {
         let closed = Arc::clone(&self.closed);
         let missing = self.outlet.ending("its reader does not read");
         move || if closed.load(Ordering::Relaxed) { None } else { missing() }

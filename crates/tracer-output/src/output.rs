@@ -128,7 +128,7 @@ impl<F: FnOnce() + Send> Worker<Item> for Writer<F> {
 
     fn lost(&mut self) -> Option<Lost> {
         let (count, error) = (std::mem::take(&mut self.lost), self.failure.as_ref()?);
-        Some(Lost { count, error: io::Error::other(error.to_string()) })
+        Some(Lost { count, error: io::Error::new(error.kind(), error.to_string()) })
     }
 
     fn reopen(&mut self) -> io::Result<()> {

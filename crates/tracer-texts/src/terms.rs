@@ -214,7 +214,7 @@ pub fn find(asked: &str) -> Option<&'static Term> {
 
 /// Terms whose name, title or else text has what is asked for, as `2MSL` and `SYN-RECEIVED`.
 pub fn like(asked: &str) -> Vec<&'static Term> {
-    let asked = plain(asked);
+    let asked = words(asked);
     if asked.is_empty() {
         return Vec::new();
     }
@@ -222,9 +222,9 @@ pub fn like(asked: &str) -> Vec<&'static Term> {
     let has = |term: &Term, part: &str| {
         all.iter()
             .filter_map(|texts| texts.attribute(term.name, part))
-            .any(|text| plain(&text).contains(&asked))
+            .any(|text| mentions(&text, &asked))
     };
-    let is_named = |term: &&Term| plain(term.name).contains(&asked) || has(term, "title");
+    let is_named = |term: &&Term| plain(term.name).contains(&asked.concat()) || has(term, "title");
     let named: Vec<_> = TERMS.iter().filter(is_named).collect();
     let in_text = |term: &&Term| has(term, "what") || has(term, "linux");
     if named.is_empty() { TERMS.iter().filter(in_text).collect() } else { named }
@@ -237,9 +237,28 @@ fn spellings(title: &str) -> Vec<String> {
     parts.into_iter().chain([plain(title)]).collect()
 }
 
-/// Letters and digits alone, in lower case; an article in front does not count.
+/// Whether a text has these words, however they are divided: `2MSL`, `2 MSL`. Without the ends of
+/// words, `nope` would be in `no peer`.
+fn mentions(text: &str, asked: &[String]) -> bool {
+    let text = words(text);
+    let asked_whole = asked.concat();
+    let begins = |from: &[String]| {
+        let mut rest = asked_whole.as_str();
+        from.iter()
+            .map_while(|word| rest.strip_prefix(&**word).inspect(|left| rest = left))
+            .any(str::is_empty)
+    };
+    text.join(" ").contains(&asked.join(" ")) || (0..text.len()).any(|at| begins(&text[at..]))
+}
+
+/// Letters and digits alone.
 fn plain(name: &str) -> String {
-    let lower = name.trim().to_lowercase();
-    let lower = lower.strip_prefix("the ").unwrap_or(&lower);
-    lower.chars().filter(|c| c.is_alphanumeric()).collect()
+    words(name).concat()
+}
+
+/// In lower case; an article in front does not count.
+fn words(text: &str) -> Vec<String> {
+    let lower = text.to_lowercase();
+    let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.enumerate().filter(|one| *one != (0, "the")).map(|(_, word)| word.to_owned()).collect()
 }

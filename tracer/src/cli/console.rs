@@ -86,9 +86,14 @@ pub(super) fn fail(message: &str) -> ExitCode {
 
 /// Prints an error with its causes; the exit status for it.
 pub(super) fn fail_by(error: &anyhow::Error) -> ExitCode {
-    let status = fail(&without_numbers(&format!("{error:#}")));
+    let status = fail(&words(error));
     point(error);
     status
+}
+
+/// An error with its causes.
+pub(super) fn words(error: &anyhow::Error) -> String {
+    without_numbers(&format!("{error:#}"))
 }
 
 /// Points at the place in a filter that is wrong, if it is one that an error is about.
@@ -131,8 +136,11 @@ fn parts(error: &clap::Error) -> (String, Vec<String>) {
         .lines()
         .map(str::trim)
         .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
-        // What follows `--` is a command, not a value.
-        .filter(|line| !line.is_empty() && !line.starts_with("tip: to pass"))
+        // What follows `--` is a command, not a value; possible values are listed.
+        .filter(|line| {
+            !["tip: to pass", "tip: a similar value"].iter().any(|tip| line.starts_with(tip))
+        })
+        .filter(|line| !line.is_empty())
         .partition(|line| line.starts_with("tip: "));
     let message = lines.join(" ").trim_start_matches("error: ").to_owned();
     if message.contains("'-p'") {

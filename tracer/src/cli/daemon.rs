@@ -16,7 +16,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 
 use super::{
     config,
-    console::one_line,
+    console::{one_line, words},
     live::Setting,
     trace::{self, TraceArguments},
 };
@@ -110,7 +110,7 @@ pub(super) fn run(whole: &Command) -> anyhow::Result<()> {
         configured = match (result, before.take()) {
             // A port that is taken shows only when it is opened.
             (Err(error), Some(former)) if !began.into_inner() => {
-                tracing::error!("the configuration before stays in force: {error:#}");
+                tracing::error!("the configuration before stays in force: {}", words(&error));
                 former
             }
             (result, _) => {
@@ -145,7 +145,7 @@ fn reread_on_hangup(whole: Command, in_force: &Configured, next: Next, setting: 
             end.notify_one();
         }
         Ok(_) => {}
-        Err(error) => tracing::error!("the configuration is not changed: {error:#}"),
+        Err(error) => tracing::error!("the configuration is not changed: {}", words(&error)),
     });
 }
 

@@ -19,7 +19,7 @@ use super::{
     format::{FormatArguments, Occasion, TraceFormat},
     language::LanguageArgument,
     live::{Live, Setting},
-    sinks::standard_output,
+    sinks::{ending, standard_output},
 };
 use crate::demo::{
     desk::{Noted, Shared},
@@ -34,7 +34,7 @@ use tracer_model::{
     filter::{Condition, Filter},
     linger::Thresholds,
 };
-use tracer_output::{Sink, lines::Lines, width};
+use tracer_output::{lines::Lines, output::Destination, width};
 use tracer_texts::Texts;
 
 /// What is played without a name: handshake and teardown.
@@ -188,6 +188,7 @@ impl DemoArguments {
         scenario: &'static Scenario,
         texts: Texts,
     ) -> anyhow::Result<Option<Presenter>> {
+        let destination = standard_output()?;
         let (player, mut talk) = Player::start(scenario)?;
         let netns = match talk.listen()? {
             Said::Namespace(inode) => inode,
@@ -207,16 +208,19 @@ impl DemoArguments {
         let farewell = self.live.then(farewell);
         let presenter =
             Presenter::new(scenario, texts, desk.clone(), talk).asking(self.step).staying(farewell);
+        let mut written = None;
         let traced = live.run(|setting| {
-            let sink = self.sink(setting, desk)?;
+            let lines = self.lines(setting, desk, destination)?;
+            written = Some(ending(&lines, None));
             present(presenter, self.live, setting, Arc::clone(&presented))?;
-            Ok(vec![sink])
+            Ok(vec![Box::new(lines)])
         });
         // What has ended by itself: a signal may have come before.
         let presented = presented.lock().unwrap_or_else(PoisonError::into_inner).take();
         // It ends now, whatever it was doing.
         drop(player);
         traced?;
+        written.map_or(Ok(()), |written| written())?;
         presented.map(|(presenter, result)| result.map(|()| presenter)).transpose()
     }
 
@@ -237,16 +241,20 @@ impl DemoArguments {
         options
     }
 
-    fn sink(&self, setting: &Setting, desk: Shared) -> anyhow::Result<Box<dyn Sink>> {
+    fn lines(
+        &self,
+        setting: &Setting,
+        desk: Shared,
+        destination: Destination,
+    ) -> anyhow::Result<Lines> {
         let shown =
             FormatArguments::of_demo(self.format, !self.absolute_seq, self.language, self.color);
         let format = shown.format(Some(io::stdout()), Occasion::Recording)?;
         let noted = Noted::new(format, desk, self.format == TraceFormat::Json);
         let noted = noted.without(self.next_lesson, self.step);
-        let destination = standard_output()?;
         let closed = Arc::clone(&setting.closed);
         let lines = Lines::start(Box::new(noted), destination, move || closed.notify_one());
-        Ok(Box::new(lines.context("cannot start the writing thread")?))
+        lines.context("cannot start the writing thread")
     }
 }
 
@@ -265,13 +273,14 @@ fn list(texts: &Texts) -> String {
     scenario::all().map(line).collect()
 }
 
-/// Plays; started by `tracer demo`.
+/// Plays; started by `tracer demo`, which says what was wrong where nobody listens any more.
 ///
 /// # Errors
 ///
-/// Where nobody listens.
+/// Where there is no such scenario.
 pub(super) fn play(arguments: &LabArguments) -> anyhow::Result<()> {
     let scenario = find(&arguments.scenario)?;
-    tracer_lab::process::serve(scenario, arguments.parent, || privileges::keep_only(PLAYS))?;
+    let confine = || privileges::keep_only(PLAYS);
+    let _ = tracer_lab::process::serve(scenario, arguments.parent, confine);
     Ok(())
 }

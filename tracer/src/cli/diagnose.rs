@@ -43,7 +43,7 @@ use tracer_texts::Texts;
 #[command(after_help = after_help())]
 pub(super) struct DiagnoseArguments {
     /// How long to observe, such as 2s, 30s or 5m; growth is found by comparing
-    #[arg(long = "for", default_value = "5s", value_parser = duration, value_name = "TIME")]
+    #[arg(long = "for", default_value = "5s", value_parser = duration, allow_hyphen_values = true, value_name = "TIME")]
     time: Duration,
     /// Output format
     #[arg(long, value_enum, default_value_t, value_name = "text|json")]

@@ -2,9 +2,9 @@
 
 use std::str::FromStr;
 
-use clap::{Args, builder::NonEmptyStringValueParser, value_parser};
+use clap::{Args, builder::NonEmptyStringValueParser};
 
-use super::{candidates, console::print};
+use super::{candidates, console::print, options::positive};
 use tracer_event::{escape::escape, state::State};
 use tracer_kernel::{absent, names::HostNames, preflight};
 use tracer_model::filter::{
@@ -35,10 +35,10 @@ pub(super) struct FilterArguments {
     #[arg(short = '6', long)]
     ipv6: bool,
     /// Process that owns the socket, not including its children
-    #[arg(long = "pid", value_delimiter = ',', value_name = "PID", value_parser = value_parser!(u32).range(1..))]
+    #[arg(long = "pid", value_delimiter = ',', value_name = "PID", value_parser = positive::<u32>, allow_negative_numbers = true)]
     pids: Vec<u32>,
     /// Name of the process that owns the socket
-    #[arg(long = "comm", value_delimiter = ',', value_name = "NAME")]
+    #[arg(long = "comm", value_delimiter = ',', value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     comms: Vec<String>,
     /// Sockets in this state, and changes that leave or enter it
     #[arg(short = 's', long = "state", value_delimiter = ',', value_name = "STATE", add = candidates::states())]

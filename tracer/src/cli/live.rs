@@ -40,8 +40,10 @@ pub(super) const BUFFER_SIZE: u32 = 8 << 20;
 pub(super) struct Live {
     /// What is loaded into the kernel.
     pub(super) request: Request,
-    /// Which events are shown.
+    /// Which events and findings are shown.
     pub(super) filter: Filter,
+    /// Which sockets the table keeps: those that `filter` wants, or more.
+    pub(super) tracked: Filter,
     /// Which records are written.
     pub(super) selection: Selection,
     /// When a socket is flagged.
@@ -105,6 +107,7 @@ impl Live {
                 retransmitted_data: false,
                 diagnostics: tracing::enabled!(tracing::Level::DEBUG),
             },
+            tracked: filter.clone(),
             filter,
             selection: Selection::default(),
             thresholds,
@@ -176,6 +179,7 @@ impl Live {
         let running = Trace {
             tracer,
             filter: self.filter,
+            tracked: self.tracked,
             selection: self.selection,
             in_one_group: self.request.filter.cgroup != 0,
             thresholds: self.thresholds,

@@ -21,7 +21,7 @@ pub(super) struct RecordArguments {
     records: Vec<Records>,
     /// Write only one in N connections, chosen by addresses and ports: the same on both hosts.
     /// Stuck sockets and findings are always written
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = positive::<NonZeroU32>, allow_negative_numbers = true)]
     sample: Option<NonZeroU32>,
 }
 
@@ -79,6 +79,12 @@ pub(super) enum FormatName {
     Text,
     /// For machines
     Json,
+}
+
+/// A number that is not zero.
+pub(super) fn positive<T: From<NonZeroU32>>(text: &str) -> Result<T, &'static str> {
+    let number = text.parse::<NonZeroU32>();
+    number.map(T::from).map_err(|_| "not a whole number from 1 to 4294967295")
 }
 
 /// A time, as humantime reads it; a number alone is in seconds.

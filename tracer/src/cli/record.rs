@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use clap::Args;
 
 use super::{
@@ -16,6 +16,7 @@ use super::{
     live::Live,
     options::{StacksArgument, duration},
     signals::interruptible,
+    sinks::whole,
 };
 use tracer_event::escape::escape;
 use tracer_kernel::preflight;
@@ -35,7 +36,7 @@ pub(super) struct RecordArguments {
     #[arg(long)]
     compress: bool,
     /// End after this time, such as 500ms, 10s or 5m
-    #[arg(short, long, value_parser = duration, value_name = "TIME")]
+    #[arg(short, long, value_parser = duration, allow_hyphen_values = true, value_name = "TIME")]
     duration: Option<Duration>,
     /// Flag sockets that are stuck in a state, such as close-wait=30s,time-wait=off
     #[arg(long, default_value = linger::DEFAULT, value_name = "STATE=TIME,…")]
@@ -75,12 +76,7 @@ pub(super) fn run(arguments: &RecordArguments) -> anyhow::Result<()> {
         let _ = sender.send(recording.ending());
         Ok(vec![Box::new(recording)])
     })?;
-    match ending.recv().ok().and_then(|missing| missing()) {
-        None => Ok(()),
-        Some(reason) => {
-            bail!("the end of the trace could not be written to {}: {reason}", output.display())
-        }
-    }
+    whole(ending.recv().ok().and_then(|missing| missing()), output)
 }
 
 /// The file, for its owner alone: it says who talks to whom.

@@ -43,7 +43,7 @@ pub(super) fn replay(
     speed: Speed,
     bar: &ProgressBar,
     sinks: impl FnOnce(&Setting) -> anyhow::Result<Vec<Box<dyn Sink>>>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Outcome> {
     let enricher = Arc::<Recorded>::default();
     let setting = Setting::default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -56,7 +56,7 @@ pub(super) fn replay(
     let replay = Replay { sinks, enricher, filter, speed, stop: Arc::clone(&stop) };
     let outcome = runtime.block_on(wait(replay, source.into(), setting, &stop, bar))??;
     warn_of_gaps(&outcome);
-    Ok(())
+    Ok(outcome)
 }
 
 /// The size of recordings as far as it is known, bytes.
@@ -137,8 +137,5 @@ fn warn_of_gaps(outcome: &Outcome) {
     }
     if outcome.passed > 0 {
         tracing::warn!("{} passed over: of other kinds", count(outcome.passed, "line"));
-    }
-    if outcome.undelivered > 0 {
-        tracing::warn!("{} not delivered", count(outcome.undelivered, "line"));
     }
 }

@@ -18,6 +18,7 @@ use super::{
     telemetry::TelemetryArguments,
 };
 use crate::replay::{anonymize::Anonymizer, pace::Speed, rotated::rotated, source::Source};
+use tracer_event::duration::count;
 use tracer_model::filter::Filter;
 
 /// With fewer bytes somebody can try all keys.
@@ -35,11 +36,11 @@ pub(super) struct ReplayArguments {
     /// such as: state close-wait and dport :443
     #[arg(required = true, value_name = "FILE|FILTER")]
     files: Vec<PathBuf>,
-    /// Begin with the rotated files: FILE.2.zst, FILE.1, then FILE
+    /// Begin with the rotated files: FILE.2.gz, FILE.1, then FILE
     #[arg(long)]
     rotated: bool,
     /// Speed: original, max, or a factor such as 10x
-    #[arg(long, default_value = "max", value_name = "SPEED")]
+    #[arg(long, default_value = "max", value_name = "SPEED", allow_hyphen_values = true)]
     speed: Speed,
     /// Replace addresses and names by hashes, to give a recording away
     #[arg(long)]
@@ -105,10 +106,14 @@ pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<()> {
     let bar = recording::bar(free, size);
     let mut endings = Endings::new();
     let source = Source::new(files).anonymized(anonymizer);
-    recording::replay(source, filter, arguments.speed, &bar, |setting| {
+    let outcome = recording::replay(source, filter, arguments.speed, &bar, |setting| {
         outputs.sinks(setting, &mut endings)
     })?;
-    endings.iter().try_for_each(|whole| whole())
+    endings.iter().try_for_each(|whole| whole())?;
+    if outcome.undelivered > 0 {
+        tracing::warn!("{} not delivered", count(outcome.undelivered, "line"));
+    }
+    Ok(())
 }
 
 /// The files to read.

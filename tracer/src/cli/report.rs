@@ -44,7 +44,7 @@ pub(super) struct ReportArguments {
     #[arg(value_name = "FILE|FILTER")]
     files: Vec<PathBuf>,
     /// How long to observe, such as 30s, 5m or 1h [default: 60s]
-    #[arg(short, long, value_parser = duration, value_name = "TIME")]
+    #[arg(short, long, value_parser = duration, allow_hyphen_values = true, value_name = "TIME")]
     duration: Option<Duration>,
     /// Write to FILE, which is overwritten
     #[arg(short, long, default_value = "tracer-report.html", value_name = "FILE")]

@@ -16,7 +16,7 @@ use super::{
     console::STDOUT_FAILED,
     format::{FormatArguments, Occasion, TraceFormat},
     live::Setting,
-    options::duration,
+    options::{duration, positive},
     signals::interruptible,
     telemetry::{Telemetry, TelemetryArguments},
 };
@@ -52,10 +52,10 @@ pub(super) struct SinkArguments {
     #[arg(long, value_name = "SIZE", requires = "output")]
     rotate_size: Option<ByteSize>,
     /// Rotate the file when it is older, such as 1h or 1d
-    #[arg(long, value_name = "TIME", requires = "output", value_parser = duration)]
+    #[arg(long, value_name = "TIME", requires = "output", value_parser = duration, allow_hyphen_values = true)]
     rotate_age: Option<Duration>,
     /// Number of rotated files to keep [default: 10]
-    #[arg(long, value_name = "N", requires = "output", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", requires = "output", value_parser = positive::<u32>, allow_negative_numbers = true)]
     keep: Option<u32>,
     /// Compress rotated files (gzip)
     #[arg(long, requires = "output")]
@@ -72,7 +72,8 @@ pub(super) struct SinkArguments {
 }
 
 /// What tells afterwards whether the end of the trace could be written.
-pub(super) type Endings = Vec<Box<dyn Fn() -> anyhow::Result<()> + Send>>;
+pub(super) type Ending = Box<dyn Fn() -> anyhow::Result<()> + Send>;
+pub(super) type Endings = Vec<Ending>;
 
 /// All that says what is written where.
 pub(super) struct Outputs<'a> {
@@ -258,13 +259,18 @@ fn lines(
     if path.is_some() {
         setting.on_hangup(lines.outlet().reopen());
     }
-    let missing = lines.ending();
-    let path = path.unwrap_or_else(|| "standard output".into());
-    endings.push(Box::new(move || whole(missing(), &path)));
+    endings.push(ending(&lines, path));
     Ok(Box::new(match occasion {
         Occasion::Recording => lines.of_recording(),
         Occasion::Host | Occasion::Command => lines,
     }))
+}
+
+/// What tells whether the end of these lines could be written.
+pub(super) fn ending(lines: &Lines, path: Option<PathBuf>) -> Ending {
+    let missing = lines.ending();
+    let path = path.unwrap_or_else(|| "standard output".into());
+    Box::new(move || whole(missing(), &path))
 }
 
 /// The sink that writes a Parquet file.
@@ -309,7 +315,7 @@ fn delivery(
 }
 
 /// Whether the end of the trace was written.
-fn whole(missing: Option<&str>, path: &Path) -> anyhow::Result<()> {
+pub(super) fn whole(missing: Option<String>, path: &Path) -> anyhow::Result<()> {
     let Some(reason) = missing else { return Ok(()) };
     bail!("the end of the trace could not be written to {}: {reason}", path.display())
 }

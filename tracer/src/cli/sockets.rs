@@ -9,7 +9,7 @@ use super::{
     console::{ColorArgument, print},
     filter::{FilterArguments, FilterWords},
     language::LanguageArgument,
-    options::{FormatName, PodsArgument},
+    options::{FormatName, PodsArgument, positive},
 };
 use crate::{
     listing::{
@@ -37,7 +37,7 @@ pub(super) struct SocketsArguments {
     #[arg(long, value_enum, value_name = "BY")]
     group: Option<Grouping>,
     /// Show at most this many
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = positive::<u32>, allow_negative_numbers = true)]
     limit: Option<u32>,
     #[command(flatten)]
     pods: PodsArgument,

@@ -34,7 +34,7 @@ use tracer_texts::{Language, Texts};
 #[command(after_help = "Keys: ? lists them; q quits, / filters, Tab shows the next screen.")]
 pub(super) struct TopArguments {
     /// End after this time, such as 500ms, 10s or 5m
-    #[arg(short, long, value_parser = duration, value_name = "TIME")]
+    #[arg(short, long, value_parser = duration, allow_hyphen_values = true, value_name = "TIME")]
     duration: Option<Duration>,
     /// Flag sockets that are stuck in a state, such as close-wait=30s,time-wait=off
     #[arg(long, default_value = linger::DEFAULT, value_name = "STATE=TIME,…")]
@@ -64,12 +64,12 @@ pub(super) fn run(arguments: &TopArguments) -> anyhow::Result<()> {
     }
     let theme = theme(arguments.color)?;
     let filter = filter.on_this_host(words)?;
-    let seen = filter.of_namespace();
     let live = Live {
         // The terminal is opened again: for its size, and where standard input is another one.
         confinement: Confinement { writable: vec!["/dev".into()], ..Confinement::default() },
         pods: arguments.pods.open()?,
-        ..Live::new(seen, arguments.linger, arguments.duration)
+        filter: filter.clone(),
+        ..Live::new(filter.of_namespace(), arguments.linger, arguments.duration)
     };
     let failure = Failure::default();
     live.run(|setting| {

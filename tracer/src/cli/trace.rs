@@ -12,7 +12,7 @@ use super::{
     format::{FormatArguments, Occasion, TraceFormat},
     header::options,
     live::{Live, Setting},
-    options::{PodsArgument, RecordArguments, StacksArgument, duration, interval},
+    options::{PodsArgument, RecordArguments, StacksArgument, duration, interval, positive},
     sinks::{Endings, Outputs, SinkArguments},
     telemetry::TelemetryArguments,
 };
@@ -31,13 +31,13 @@ use tracer_output::{Sink, text};
 #[derive(Args, Debug)]
 pub(super) struct TraceArguments {
     /// End after this time, such as 500ms, 10s or 5m
-    #[arg(short, long, value_parser = duration, value_name = "TIME")]
+    #[arg(short, long, value_parser = duration, allow_hyphen_values = true, value_name = "TIME")]
     duration: Option<Duration>,
     /// Flag sockets that are stuck in a state, such as close-wait=30s,time-wait=off
     #[arg(long, default_value = linger::DEFAULT, value_name = "STATE=TIME,…")]
     linger: Thresholds,
     /// Report open connections at this interval, with their counters so far
-    #[arg(long, value_parser = interval, value_name = "TIME")]
+    #[arg(long, value_parser = interval, allow_hyphen_values = true, value_name = "TIME")]
     interval: Option<Duration>,
     /// Take no snapshots: do not show existing sockets, nor check events against the kernel
     #[arg(long)]
@@ -68,7 +68,8 @@ pub(super) struct TraceArguments {
         long,
         default_value_t = MAX_SOCKETS as u32,
         value_name = "COUNT",
-        value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_SOCKETS)),
+        value_parser = max_sockets,
+        allow_negative_numbers = true,
         help_heading = "Kernel"
     )]
     max_sockets: u32,
@@ -83,6 +84,12 @@ pub(super) struct TraceArguments {
     no_accept: bool,
     #[command(flatten)]
     stacks: StacksArgument,
+}
+
+/// A number of sockets that the table can hold.
+fn max_sockets(text: &str) -> Result<u32, String> {
+    let count = positive(text).ok().filter(|count| *count <= MOST_SOCKETS);
+    count.ok_or_else(|| format!("not a whole number from 1 to {MOST_SOCKETS}"))
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

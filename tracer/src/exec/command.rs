@@ -267,12 +267,11 @@ fn spawn(
 }
 
 fn follow(mut child: Child, link: &Link) -> Ending {
-    let began = Instant::now();
     if let Ok(process) = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()) {
         link.runs(process);
     }
     let ending = match child.wait() {
-        Ok(status) => Ending::Ended(status, began.elapsed()),
+        Ok(status) => Ending::Ended(status, link.elapsed()),
         Err(error) => Ending::NotStarted(format!("cannot wait for the command: {error}")),
     };
     link.has_ended(ending.code());

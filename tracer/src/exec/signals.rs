@@ -6,7 +6,7 @@ use std::{
     io::{self, Read as _},
     mem::MaybeUninit,
     os::fd::{FromRawFd as _, OwnedFd},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -29,6 +29,8 @@ const GRACE: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub struct Link {
     state: Mutex<State>,
+    /// Since when the command may run. By the time that spawn() returns it may have ended.
+    opened: OnceLock<Instant>,
     /// Ends the trace.
     end: Mutex<End>,
 }
@@ -84,6 +86,7 @@ impl Link {
         let mut state = self.state();
         let may_run = matches!(*state, State::Waiting);
         if may_run {
+            self.opened.get_or_init(Instant::now);
             *state = State::Opened(None);
         }
         may_run
@@ -104,6 +107,11 @@ impl Link {
 
     pub(super) fn has_ended(&self, code: u8) {
         *self.state() = State::Ended(code, Instant::now());
+    }
+
+    /// How long it has run.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.opened.get().map_or(Duration::ZERO, Instant::elapsed)
     }
 
     /// The signal that came before the command ran.

@@ -26,8 +26,10 @@ pub(crate) fn recording(source: &mut Source) -> Result<Recording, Error> {
     let mut recording = Recording::new();
     // Without its end, nobody knows what is missing.
     let mut ended = false;
+    let mut is_empty = true;
     while let Some(item) = source.next(&mut decoder)? {
         let clock = decoder.clock();
+        is_empty &= !matches!(item, Item::Header(_) | Item::Update(_));
         match item {
             Item::Header(header) => {
                 ended = header.is_of_excerpt();
@@ -45,6 +47,9 @@ pub(crate) fn recording(source: &mut Source) -> Result<Recording, Error> {
             Item::Passed => {}
         }
         enricher.forget();
+    }
+    if is_empty {
+        return Err(source.no_trace());
     }
     recording.complete &= ended && source.take_cut().is_empty();
     Ok(recording)
@@ -80,6 +85,16 @@ mod tests {
     #[case::problems(&HELLO.replace("\"options\"", "\"partial\":\"records\",\"options\""), false)]
     fn what_is_chosen_among_is_not_whole(#[case] hello: &str, #[case] whole: bool) {
         assert_eq!(of(&[hello, SUMMARY]).whole, whole);
+    }
+
+    #[rstest]
+    #[case::empty("", "a: no trace begins in it: a recording is made by ")]
+    #[case::truncated(&HELLO[..40], "a, line 1: truncated before a trace begins")]
+    #[case::of_other_kinds("{\"kind\":\"x\"}\n", "a: no trace begins in it")]
+    fn a_file_without_a_trace_is_refused_by_its_name(#[case] text: &str, #[case] error: &str) {
+        let source = Source::of_bytes("a", text.as_bytes());
+        let message = recording(&mut source.unwrap()).unwrap_err().to_string();
+        assert!(message.starts_with(error), "{message}");
     }
 
     /// What a flight recorder keeps has no summary.

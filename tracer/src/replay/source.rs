@@ -57,13 +57,20 @@ pub enum Error {
         reason: String,
     },
     /// Neither a header nor an event.
-    #[error("no trace begins in it: a recording is made by tracer record, or by --format json")]
-    NoTrace,
+    #[error(
+        "{0}: no trace begins in it: a recording is made by tracer record, or by --format json"
+    )]
+    NoTrace(String),
+    /// The file breaks off before a trace begins.
+    #[error("{0}: truncated before a trace begins: copy or record it again")]
+    Truncated(String),
 }
 
 /// The files of a recording.
 pub struct Source {
     files: std::vec::IntoIter<PathBuf>,
+    /// Of the files that have been opened.
+    names: Vec<String>,
     open: Option<Open>,
     line: Vec<u8>,
     /// Bytes read so far, as they lie on the disk.
@@ -100,6 +107,7 @@ impl Source {
     pub fn new(files: Vec<PathBuf>) -> Self {
         Self {
             files: files.into_iter(),
+            names: Vec::new(),
             open: None,
             line: Vec::new(),
             progress: Arc::default(),
@@ -125,8 +133,13 @@ impl Source {
     pub(crate) fn of_bytes(name: &str, bytes: &[u8]) -> Result<Self, Error> {
         let mut source = Self::new(Vec::new());
         let file = io::Cursor::new(bytes.to_vec());
-        source.open = Some(Open::of(name.to_owned(), file, &source.progress)?);
+        source.begin(Open::of(name.to_owned(), file, &source.progress)?);
         Ok(source)
+    }
+
+    fn begin(&mut self, open: Open) {
+        self.names.push(open.name.clone());
+        self.open = Some(open);
     }
 
     /// Counts the bytes that have been read.
@@ -139,6 +152,14 @@ impl Source {
         std::mem::take(&mut self.cut)
     }
 
+    /// Why there was neither a header nor an event.
+    pub fn no_trace(&mut self) -> Error {
+        match self.take_cut().into_iter().next() {
+            Some(place) => Error::Truncated(place),
+            None => Error::NoTrace(self.names.join(", ")),
+        }
+    }
+
     /// What the next line tells; `None` at the end of the last file, or where it is to stop.
     ///
     /// # Errors
@@ -148,7 +169,7 @@ impl Source {
         loop {
             let Some(open) = &mut self.open else {
                 let Some(path) = self.files.next() else { return Ok(None) };
-                self.open = Some(Open::new(&path, &self.progress, &self.stop)?);
+                self.begin(Open::new(&path, &self.progress, &self.stop)?);
                 continue;
             };
             self.line.clear();
@@ -222,7 +243,7 @@ fn decoded(
     decoder: &mut Decoder,
 ) -> Result<Item, Unread> {
     let line = str::from_utf8(line).map_err(|error| Unread {
-        reason: "not UTF-8: not a line of tracer --format json".into(),
+        reason: "damaged, or not written by tracer (not UTF-8)".into(),
         is_half: error.error_len().is_none(),
     })?;
     let line = anonymizer.map_or(Ok(Cow::Borrowed(line)), |one| one.line(line).map(Cow::Owned));
@@ -237,9 +258,8 @@ impl Error {
     /// Where it is.
     fn place(self) -> String {
         match self {
-            Self::Read { name, .. } => name,
             Self::Line { name, line, .. } => format!("{name}, line {line}"),
-            none @ Self::NoTrace => none.to_string(),
+            Self::Read { name, .. } | Self::NoTrace(name) | Self::Truncated(name) => name,
         }
     }
 }
@@ -248,10 +268,9 @@ impl Error {
 fn reason(wrong: &Wrong) -> String {
     let text = match wrong {
         Wrong::Json(error) => {
-            let text = error.to_string();
-            // Each line is a document of its own for the parser.
-            let (what, _) = text.split_once(" at line ").unwrap_or((&text, ""));
-            format!("not a line of tracer --format json: {what}, column {}", error.column())
+            // In terms of Rust.
+            tracing::debug!("{error}");
+            format!("damaged, or not written by tracer (column {})", error.column())
         }
         other => other.to_string(),
     };
@@ -306,6 +325,11 @@ impl Open {
             // Compression that was not finished: what was there has been read.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 self.lines = Box::new(io::empty());
+            }
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                tracing::debug!("{error:?}");
+                self.number += 1;
+                return Err(self.wrong(harmless(&error.to_string()).into_owned()));
             }
             Err(error) => return Err(unreadable(&self.name, &error)),
             Ok(0) => return Ok(Next::End),

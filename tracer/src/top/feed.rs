@@ -28,12 +28,7 @@ use tracer_event::{
     wall_clock::WallClock,
 };
 use tracer_health as health;
-use tracer_model::{
-    connection::Connection,
-    diagnosis::HostSnapshot,
-    filter::{Facts, Filter},
-    table::Table,
-};
+use tracer_model::{connection::Connection, diagnosis::HostSnapshot, filter::Filter, table::Table};
 use tracer_output::{Live, LiveSink, Sink};
 
 const SECOND: u64 = 1_000_000_000;
@@ -49,6 +44,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Feeds the screen.
 pub struct Feed {
+    /// Which sockets to list; updates come filtered.
     filter: Filter,
     /// The filter passes all of the table's sockets.
     all: bool,
@@ -103,20 +99,10 @@ impl Feed {
         }
     }
 
-    fn wants(&self, update: &Update<'_>, context: Context<'_>) -> bool {
-        self.all || self.filter.wants(update, context.enricher)
-    }
-
-    fn wants_socket(&self, facts: &Facts<'_>, context: Context<'_>) -> bool {
-        self.all || self.filter.may_want(facts, context.enricher)
-    }
-
-    fn lingers(&mut self, lingers: &[Linger], context: Context<'_>) {
+    fn lingers(&mut self, lingers: &[Linger]) {
         for linger in lingers {
-            if self.wants_socket(&Facts::from(linger), context) {
-                counting::linger(linger, &mut self.ui_snapshot);
-                self.recent.add(OwnedUpdate::Linger(vec![linger.clone()]));
-            }
+            counting::linger(linger, &mut self.ui_snapshot);
+            self.recent.add(OwnedUpdate::Linger(vec![linger.clone()]));
         }
     }
 
@@ -136,7 +122,8 @@ impl Feed {
         let due =
             now >= made.saturating_add(ROWS.max((cost + view_request.cost).saturating_mul(SHARE)));
         if due && (view_request.rows || !self.all) {
-            let wants = |row: &Row| self.wants_socket(&row.facts(now), context);
+            let wants =
+                |row: &Row| self.all || self.filter.may_want(&row.facts(now), context.enricher);
             let rows: Vec<Row> =
                 table.connections().map(|life| Row::of(life, context)).filter(wants).collect();
             if !self.all {
@@ -213,21 +200,17 @@ impl Sink for Feed {
         self.screen.shared.lock().ui_snapshot = Some(self.ui_snapshot.clone());
     }
 
-    fn update(&mut self, update: &Update<'_>, context: Context<'_>) {
-        match update {
-            Update::Linger(lingers) => self.lingers(lingers, context),
+    fn update(&mut self, update: &Update<'_>, _: Context<'_>) {
+        match *update {
+            Update::Linger(lingers) => self.lingers(lingers),
             Update::Finding(finding) => self.finding(finding),
             Update::Loss(loss) if !loss.healed => self.ui_snapshot.lost += loss.count,
-            Update::Loss(_) => {}
-            _ if self.wants(update, context) => match *update {
-                Update::Transition(one) => {
-                    self.counting.transition(one, &mut self.ui_snapshot);
-                    self.recent.add(OwnedUpdate::Transition(*one));
-                }
-                Update::Retransmit(one) => self.recent.add(OwnedUpdate::Retransmit(*one)),
-                Update::Reset(one) => self.recent.add(OwnedUpdate::Reset(*one)),
-                _ => {}
-            },
+            Update::Transition(one) => {
+                self.counting.transition(one, &mut self.ui_snapshot);
+                self.recent.add(OwnedUpdate::Transition(*one));
+            }
+            Update::Retransmit(one) => self.recent.add(OwnedUpdate::Retransmit(*one)),
+            Update::Reset(one) => self.recent.add(OwnedUpdate::Reset(*one)),
             _ => {}
         }
     }

@@ -154,7 +154,12 @@ fn fill(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
+/// Says no more: how is of use to us only.
+#[derive(Debug, thiserror::Error)]
+#[error("the recording is damaged")]
+struct Damaged(String);
+
 /// What is wrong with the bytes.
 pub(super) fn damaged(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("the recording is damaged: {what}"))
+    io::Error::new(io::ErrorKind::InvalidData, Damaged(what.to_owned()))
 }

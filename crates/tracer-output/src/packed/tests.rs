@@ -24,7 +24,11 @@ fn packed(lines: &[Value], per_block: usize, compress: bool) -> Vec<u8> {
 fn unpacked(file: &[u8]) -> Result<String, String> {
     let mut text = String::new();
     let read = Unpacker::new(file).read_to_string(&mut text);
-    read.map(|_| text).map_err(|error| error.to_string())
+    read.map(|_| text).map_err(|error| format!("{error:?}"))
+}
+
+fn damaged(what: &str) -> String {
+    format!("Custom {{ kind: InvalidData, error: Damaged({what:?}) }}")
 }
 
 fn lines(lines: &[Value]) -> String {
@@ -78,14 +82,14 @@ proptest! {
         let (whole, rest) = text.split_at(text.rfind('\n').map_or(0, |at| at + 1));
         prop_assert!(lines(&values).starts_with(whole), "{text}");
         // What is missing can be seen, unless it breaks off between two blocks.
-        prop_assert!(serde_json::from_str::<Value>(rest).is_err());
+        prop_assert!(["", "{"].contains(&rest), "{rest}");
     }
 
     #[test]
     fn other_bytes_are_refused_in_one_line(mut bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         let file = [&MAGIC[..], &[0], &(bytes.len() as u32).to_le_bytes(), &bytes].concat();
         if let Err(error) = unpacked(&file) {
-            prop_assert!(error.starts_with("the recording is damaged: "), "{}", error);
+            prop_assert!(error.contains("Damaged("), "{}", error);
         }
         bytes.insert(0, MAGIC[0]);
         let _ = unpacked(&bytes);
@@ -209,7 +213,7 @@ fn recordings_one_behind_the_other_are_one() {
 #[test]
 fn the_form_of_another_version_is_named() {
     let error = unpacked(b"\x89tracer\x02").unwrap_err();
-    assert!(error.starts_with("the recording has form 2, and this tracer reads 3"), "{error}");
+    assert!(error.contains("the recording has form 2, and this tracer reads 3"), "{error}");
 }
 
 #[rstest]
@@ -233,7 +237,7 @@ fn the_form_of_another_version_is_named() {
 #[case::utf8(b"\0\x03\0\0\0\x06\x01\xff", "a text is not UTF-8")]
 fn what_is_wrong_with_a_block_is_said(#[case] block: &[u8], #[case] what: &str) {
     let file = [&MAGIC[..], block].concat();
-    assert_eq!(unpacked(&file), Err(format!("the recording is damaged: {what}")));
+    assert_eq!(unpacked(&file), Err(damaged(what)));
 }
 
 #[test]
@@ -242,8 +246,8 @@ fn nothing_is_unpacked_to_more_than_a_line() {
     let text = [b"\x0b\x07\xff\x01".as_slice(), &[b'x'; 255]].concat();
     let body = [text, vec![0x20; 4 << 20]].concat();
     let file = [&MAGIC[..], &[0], &(body.len() as u32).to_le_bytes(), &body].concat();
-    assert_eq!(unpacked(&file), Err("the recording is damaged: a line is too long".into()));
+    assert_eq!(unpacked(&file), Err(damaged("a line is too long")));
     let body = vec![0x0b; 1000];
     let file = [&MAGIC[..], &[0], &(body.len() as u32).to_le_bytes(), &body].concat();
-    assert_eq!(unpacked(&file), Err("the recording is damaged: too deep".into()));
+    assert_eq!(unpacked(&file), Err(damaged("too deep")));
 }

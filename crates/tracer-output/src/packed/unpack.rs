@@ -106,6 +106,8 @@ impl<R: Read> Unpacker<R> {
             Err(Stop::Short) if self.is_torn => {
                 self.is_torn = false;
                 self.block.at = self.block.bytes.len();
+                // Whatever is missing: with what is there it might be a line, or none of ours.
+                self.line.clear();
                 self.line.push(b'{');
             }
             Err(Stop::Short) => return Err(damaged("a block ends within a line")),

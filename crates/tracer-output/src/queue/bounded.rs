@@ -35,6 +35,10 @@ pub(super) struct State<T> {
     pub(super) lost: u64,
     /// The last delivery has failed.
     pub(super) failing: bool,
+    /// Why the last one failed that did.
+    pub(super) reason: Option<String>,
+    /// Somebody says at the end why not all is delivered.
+    pub(super) ending_is_told: bool,
     pub(super) phase: Phase,
     /// The file is to be opened again.
     pub(super) reopen: bool,
@@ -232,6 +236,8 @@ impl<T> Default for State<T> {
             held: Size::default(),
             lost: 0,
             failing: false,
+            reason: None,
+            ending_is_told: false,
             phase: Phase::Running,
             reopen: false,
             settle_by: None,

@@ -15,6 +15,9 @@ use crate::trouble::{Seldom, again};
 use tracer_event::escape::without_numbers;
 use tracer_health as health;
 
+/// A failure is logged after this time: by the end of a short trace it is why that has failed.
+const SOON: Duration = Duration::from_secs(2);
+
 /// Records that are lost although they had been taken.
 #[derive(Debug)]
 pub struct Lost {
@@ -108,7 +111,7 @@ impl<T: Send + 'static> Outlet<T> {
         let own = Arc::clone(&queue);
         let thread = health::spawn(name, move || {
             let _over = Over(&own);
-            Work { queue: &own, worker, failures: Seldom::default() }.run();
+            Work { queue: &own, worker, failures: Seldom::default(), unsaid: None }.run();
         })?;
         Ok(Self { queue, thread })
     }
@@ -136,14 +139,15 @@ impl<T: Send + 'static> Outlet<T> {
         move || queue.change(|state| state.reopen = true)
     }
 
-    /// Says afterwards why the end of the trace is not where it should be, if it is not: `slow`, or
-    /// what has been reported.
-    pub fn ending(&self, slow: &'static str) -> impl Fn() -> Option<&'static str> + Send + use<T> {
+    /// Says afterwards why the end of the trace is not where it should be, if it is not: what has
+    /// failed, or `slow`.
+    pub fn ending(&self, slow: &'static str) -> impl Fn() -> Option<String> + Send + use<T> {
         let queue = Arc::clone(&self.queue);
+        queue.lock().ending_is_told = true;
         move || {
             let state = queue.lock();
-            let reason = if state.failing { "see above" } else { slow };
-            (!state.whole || state.cut).then_some(reason)
+            let failed = state.reason.clone().filter(|_| state.failing);
+            (!state.whole || state.cut).then(|| failed.unwrap_or_else(|| slow.to_owned()))
         }
     }
 
@@ -199,12 +203,16 @@ struct Work<'a, T, W> {
     queue: &'a Queue<T>,
     worker: W,
     failures: Seldom,
+    /// What has failed, and since when, as long as it is not logged.
+    unsaid: Option<(Instant, String)>,
 }
 
 impl<T, W: Worker<T>> Work<'_, T, W> {
     fn run(&mut self) {
         loop {
-            let result = match self.queue.next(self.worker.turn()) {
+            self.say(SOON);
+            let turn = self.worker.turn().into_iter().chain(self.unsaid.as_ref().map(|_| SOON));
+            let result = match self.queue.next(turn.min()) {
                 Next::Item(mut item, size) => {
                     let delivered = self.insist(&mut item);
                     let failed = if delivered.is_err() { size.records } else { 0 };
@@ -229,7 +237,14 @@ impl<T, W: Worker<T>> Work<'_, T, W> {
             self.note(result);
         }
         let finished = self.worker.finish();
-        self.queue.lock().whole = self.note(finished);
+        let whole = self.note(finished);
+        let mut state = self.queue.lock();
+        state.whole = whole;
+        let is_told = state.ending_is_told && !whole;
+        drop(state);
+        if !is_told {
+            self.say(Duration::ZERO);
+        }
     }
 
     /// Until it is taken, or fails for good, or is given up: meanwhile the queue fills.
@@ -256,12 +271,28 @@ impl<T, W: Worker<T>> Work<'_, T, W> {
         result.inspect_err(|error| self.report(error)).is_ok()
     }
 
-    /// Says it once, until it works again; seldom where it works and fails in turns.
+    /// Has it said once, until it works again; seldom where it works and fails in turns.
     fn report(&mut self, error: &io::Error) {
-        let failed = std::mem::replace(&mut self.queue.lock().failing, true);
-        if !failed && let Some(held) = self.failures.say() {
-            let error = without_numbers(&error.to_string());
-            tracing::error!("cannot write to {}: {error}{}", self.worker.name(), again(held));
+        let mut reason = without_numbers(&error.to_string());
+        if error.kind() == io::ErrorKind::StorageFull {
+            reason += "; make room there, or write to another place";
+        }
+        let mut state = self.queue.lock();
+        if !std::mem::replace(&mut state.failing, true) {
+            state.reason = Some(reason.clone());
+            self.unsaid.get_or_insert_with(|| (Instant::now(), reason));
+        }
+        drop(state);
+        self.say(SOON);
+    }
+
+    /// Logs what failed that long ago.
+    fn say(&mut self, ago: Duration) {
+        let unsaid = self.unsaid.take_if(|(since, _)| since.elapsed() >= ago);
+        if let Some((_, reason)) = unsaid
+            && let Some(held) = self.failures.say()
+        {
+            tracing::error!("cannot write to {}: {reason}{}", self.worker.name(), again(held));
         }
     }
 }

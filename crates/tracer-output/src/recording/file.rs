@@ -65,7 +65,7 @@ impl Recording {
 
     /// Says afterwards why the end of the trace is not in the file, if it is not. A reader that has
     /// closed it does not want it.
-    pub fn ending(&self) -> impl Fn() -> Option<&'static str> + Send + use<> {
+    pub fn ending(&self) -> impl Fn() -> Option<String> + Send + use<> {
         let closed = Arc::clone(&self.closed);
         let missing = self.outlet.ending("the disk is too slow");
         move || if closed.load(Ordering::Relaxed) { None } else { missing() }

@@ -7,14 +7,17 @@ use super::{Recording, settings::Settings};
 use crate::Sink as _;
 
 #[rstest]
-#[case::full("/dev/full", Some("see above"))]
+#[case::full(
+    "/dev/full",
+    Some("No space left on device; make room there, or write to another place")
+)]
 #[case::taken("/dev/null", None)]
 fn an_end_that_is_not_in_the_file_is_told(#[case] path: &str, #[case] told: Option<&str>) {
     let file = File::options().write(true).open(path).unwrap();
     let recording = Recording::start(file, path.into(), false, || ()).unwrap();
     let ending = recording.ending();
     Box::new(recording).finish(&Summary::default(), WallClock::default().into());
-    assert_eq!(ending(), told);
+    assert_eq!(ending().as_deref(), told);
 }
 
 #[rstest]

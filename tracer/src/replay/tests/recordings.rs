@@ -131,13 +131,13 @@ fn a_recording_that_was_killed_is_told_up_to_the_cut() {
 }
 
 #[rstest]
-#[case::no_json("hello\n", "line 1: not a line of tracer --format json: expected value, column 1")]
-#[case::no_object("[1]\n", "line 1: not a line of tracer")]
+#[case::no_json("hello\n", "line 1: damaged, or not written by tracer (column 1)")]
+#[case::no_object("[1]\n", "line 1: damaged, or not written")]
 #[case::no_kind("{\"a\":1}\n", "line 1: the field `kind` is missing")]
-#[case::binary("\u{0}\u{1}\n", "line 1: not a line of tracer")]
+#[case::binary("\u{0}\u{1}\n", "line 1: damaged, or not written")]
 #[case::field_missing(
     "{\"kind\":\"loss\",\"time\":\"2026-01-31T12:34:56Z\"}\n",
-    "line 1: not a line of tracer --format json: missing field `where`"
+    "line 1: damaged, or not written by tracer (column 45)"
 )]
 #[case::no_time(
     "\n{\"kind\":\"loss\",\"time\":\"now\",\"where\":\"unseen\",\"count\":1,\"healed\":true}\n",
@@ -162,6 +162,19 @@ fn what_is_no_recording_is_an_error_of_one_line(#[case] text: &str, #[case] erro
         message.starts_with(&file.display().to_string()) && !message.contains('\n'),
         "{message}"
     );
+}
+
+#[rstest]
+#[case::empty(b"", ": no trace begins in it")]
+#[case::cut(b"{\"kind\":\"hel", ", line 1: truncated before a trace begins")]
+// A list begins.
+#[case::cut_packed(b"\x89tracer\x03\0\x09\0\0\0\x0b\0", ", line 1: truncated before")]
+#[case::damaged(b"\x89tracer\x03\0\x01\0\0\0\x0c", ", line 1: the recording is damaged")]
+fn a_file_in_which_no_trace_begins_is_named(#[case] bytes: &[u8], #[case] error: &str) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = write(directory.path(), "bad", bytes);
+    let message = told(vec![file.clone()], Filter::default()).1.unwrap_err();
+    assert!(message.starts_with(&format!("{}{error}", file.display())), "{message}");
 }
 
 #[test]
