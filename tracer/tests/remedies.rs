@@ -42,6 +42,12 @@ const TRIED: &[(&str, &str, &str, &str)] = &[
         "ends",
         "attempts_that_are_refused_are_counted_with_who_refuses",
     ),
+    (
+        "connection_resets",
+        "nft list ruleset",
+        "connecting",
+        "an_rst_that_a_packet_filter_sends_is_not_told_as_the_peer_s",
+    ),
     // `timeout 3 bash -c '</dev/tcp/…'`
     (
         "dead_peer",
