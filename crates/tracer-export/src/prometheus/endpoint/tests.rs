@@ -96,17 +96,17 @@ fn alone() -> MutexGuard<'static, ()> {
 const SCRAPE: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 const KEEP_ALIVE: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
 
-/// Five scrapes, the fastest within a second: on a busy machine a scraper may wait for a processor
+/// Five scrapes, the fastest sooner than anybody loses patience: on a busy machine a scraper may wait for a processor
 /// until others have had its place, and ask again.
 fn scrapes_are_answered(address: SocketAddr) {
     let time = |_| {
         let asked = Instant::now();
-        let mut answers = std::iter::repeat_with(|| ask(address, SCRAPE)).take(3);
+        let mut answers = std::iter::repeat_with(|| ask(address, SCRAPE)).take(20);
         assert!(answers.any(|answer| answer.starts_with("HTTP/1.1 200 OK")), "no answer");
         asked.elapsed()
     };
     let times: Vec<Duration> = (0..5).map(time).collect();
-    assert!(times.iter().any(|time| *time < Duration::from_secs(1)), "{times:?}");
+    assert!(times.iter().any(|time| *time < PATIENCE / 2), "{times:?}");
 }
 
 /// A connection from an address of 127/8.
