@@ -8,6 +8,7 @@ mod body;
 mod churn;
 mod close_wait_leak;
 mod closed_but_held;
+mod commands;
 mod connect_failures;
 mod connection_resets;
 mod connections;

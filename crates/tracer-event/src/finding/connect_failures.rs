@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, LostSegment, Remedy, Severity,
+    commands::destination,
     remedies::{advice, command, firewall},
-    words::{destination, line, lost, name, of_a_name, since, total},
+    words::{line, lost, name, of_a_name, since, total},
 };
 use crate::{
     close::Reason,

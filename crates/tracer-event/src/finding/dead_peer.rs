@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Connections, Explain, Limit, Line, Remedy, Service, Severity,
+    commands::{of_service_with, reachable},
     remedies::{advice, command},
-    words::{end, limit, line, of_service_with, reachable, total},
+    words::{end, limit, line, total},
 };
 use crate::{
     duration::{count, duration, grouped},

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, Remedy, Severity,
+    commands::destination,
     remedies::{command, more_addresses, reuse, wider_range},
-    words::{destination, line, name, of_a_name, ports},
+    words::{line, name, of_a_name, ports},
 };
 use crate::{
     duration::grouped,

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Connections, Explain, Line, Program, Remedy, Severity,
+    commands::of_service_with,
     remedies::{advice, command},
-    words::{line, of_service_with, programs},
+    words::{line, programs},
 };
 use crate::{
     duration::{count, duration, grouped},

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, LostSegment, Remedy, Service, Severity,
+    commands::reachable,
     remedies::{advice, command, firewall},
-    words::{line, listener, lost, name, of_a_name, process, reachable, service},
+    words::{line, listener, lost, name, of_a_name, process, service},
 };
 use crate::{
     phrase::{Wording, wording},

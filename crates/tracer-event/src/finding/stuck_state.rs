@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Connections, Explain, Line, Remedy, Severity,
+    commands::filter,
     remedies::{advice, command},
-    words::{filter, line},
+    words::line,
 };
 use crate::{
     duration::duration,
