@@ -233,7 +233,13 @@ impl Explain for DeadPeer {
                 [peers, since, connections, left],
                 tries = Wording::count(self.tries.into(), "keepalive probe")
             ),
-            _ => wording!(
+            Unanswered::WindowProbes => wording!(
+                "dead-peer-window",
+                "{peers}: its window is closed, {tries} unanswered for {since} on {connections}{left}",
+                [peers, since, connections, left],
+                tries = Wording::count(self.tries.into(), "probe")
+            ),
+            Unanswered::Data => wording!(
                 "dead-peer-data",
                 "{peers}: {bytes} unacknowledged for {since} on {connections}{left}",
                 [peers, since, connections, left],

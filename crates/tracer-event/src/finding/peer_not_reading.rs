@@ -4,10 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Connections, Explain, Line, Program, Remedy, Severity,
+    About, Connections, Explain, Halt, Line, Program, Remedy, Severity,
     commands::of_service_with,
-    remedies::{advice, command},
-    words::{line, programs},
+    remedies::{advice, command, resume},
+    words::{halted, line, programs},
 };
 use crate::{
     duration::{count, duration, grouped},
@@ -30,6 +30,9 @@ pub struct PeerNotReading {
     pub closed: u64,
     /// Who does not read, where the peer is on this host.
     pub readers: Vec<Program>,
+    /// Whether these are halted, and how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halted: Option<Halt>,
     /// Bytes that have arrived there and are not read.
     #[serde(rename = "unread_bytes")]
     pub unread: u64,
@@ -79,6 +82,7 @@ impl Explain for PeerNotReading {
 
     fn evidence(&self) -> Vec<Line> {
         let mut lines = self.connections.evidence();
+        lines.extend(self.halted.map(|halt| line("state", halted(halt))));
         if self.unread > 0 {
             let unread = Wording::count(self.unread, "byte");
             let unread = wording!("at-peers", "{unread} at the peers, on this host", [unread]);
@@ -101,6 +105,10 @@ impl Explain for PeerNotReading {
         let connections = &self.connections;
         let mut remedies = Vec::new();
         match self.readers.first() {
+            Some(reader) if self.halted.is_some() => {
+                let resume = |halt| resume(halt, Some(reader.process.pid));
+                remedies.extend(self.halted.into_iter().flat_map(resume));
+            }
             Some(Program { process: reader, .. }) => {
                 remedies.push(command(
                     wording!(

@@ -45,7 +45,7 @@ pub(super) fn varint(field: u8, value: u64, out: &mut Vec<u8>) {
 }
 
 /// Attributes that OpenTelemetry's semantic conventions define: they have these names.
-pub(super) const DEFINED: [&str; 15] = [
+pub(super) const DEFINED: [&str; 16] = [
     "network.transport",
     "network.type",
     "network.local.address",
@@ -54,6 +54,7 @@ pub(super) const DEFINED: [&str; 15] = [
     "network.peer.port",
     STATE,
     "process.pid",
+    PARENT,
     "process.executable.name",
     "process.executable.path",
     "container.id",
@@ -63,6 +64,7 @@ pub(super) const DEFINED: [&str; 15] = [
     "systemd.unit",
 ];
 
+const PARENT: &str = "process.parent_pid";
 const STATE: &str = "network.connection.state";
 
 /// What comes before the names of all others, as OpenTelemetry asks for it.
@@ -104,7 +106,7 @@ impl Fields for Attributes<'_> {
         {
             self.attribute(STATE, Leaf::Text(state.connection_state()));
         }
-        self.attribute(key, leaf);
+        self.attribute(if key == "process.parent.pid" { PARENT } else { key }, leaf);
     }
 }
 

@@ -84,8 +84,16 @@ fn flat(value: &Value, key: &str, out: &mut Vec<(String, Value)>) {
                 let state = state.to_lowercase().into();
                 out.push(("network.connection.state".into(), state));
             }
-            let defined = ["network.", "process.pid", "container.id", "k8s.", "systemd."];
-            let of_no_convention = ["network.netns", "network.community_id"].contains(&key);
+            let key = key.replace("process.parent.pid", "process.parent_pid");
+            let defined = [
+                "network.",
+                "process.pid",
+                "process.parent_pid",
+                "container.id",
+                "k8s.",
+                "systemd.",
+            ];
+            let of_no_convention = ["network.netns", "network.community_id"].contains(&&*key);
             let own = of_no_convention || !defined.iter().any(|name| key.starts_with(name));
             out.push((format!("{}{key}", if own { "tracer." } else { "" }), other.clone()));
         }

@@ -44,9 +44,10 @@ pub(super) fn activity(pid: u32, stat: &Stat, descriptors: bool) -> Activity {
             Some(_) => {
                 let function = fs::read(thread.join("wchan")).unwrap_or_default();
                 let function = escape(&function).into_owned();
-                if descriptors {
-                    note_call(&thread, &function, &mut served, &mut found);
-                }
+                let function = match descriptors {
+                    true => note_call(&thread, function, &mut served, &mut found),
+                    false => function,
+                };
                 *waits.entry(function).or_default() += 1;
             }
             // It has just ended.
@@ -74,19 +75,22 @@ pub(super) fn activity(pid: u32, stat: &Stat, descriptors: bool) -> Activity {
 
 /// Notes the descriptor that a thread waits for in accept(), recv() or send(), and whether it reads
 /// standard input: the first argument of its system call (`0 0x4 0x7ffd… `). Where that cannot be read
-/// it may be any.
+/// it may be any. Where it lingers in close() it waits for neither.
 fn note_call(
     thread: &Path,
-    function: &str,
+    function: String,
     served: &mut Option<BTreeSet<u32>>,
     found: &mut Activity,
-) {
-    let kind = WaitKind::of(function);
+) -> String {
+    let kind = WaitKind::of(&function);
     let is_socket = matches!(kind, WaitKind::Accept | WaitKind::Receive);
     if !is_socket && !function.contains("pipe_read") {
-        return;
+        return function;
     }
     let text = fs::read_to_string(thread.join("syscall")).unwrap_or_default();
+    if calls(&text, &[libc::SYS_close]) {
+        return "sk_stream_wait_close".to_owned();
+    }
     let fd = first_argument(&text);
     found.reading_input += u32::from(fd == Some(0));
     if let Some(fd) = fd.filter(|_| kind == WaitKind::Receive) {
@@ -97,14 +101,18 @@ fn note_call(
         (Some(served), Some(fd)) => drop(served.insert(fd)),
         _ => *served = None,
     }
+    function
 }
 
 /// Whether a system call sends: both directions sleep in one function (`wait_woken`).
 fn sends(call: &str) -> bool {
     use libc::{SYS_sendfile, SYS_sendmmsg, SYS_sendmsg, SYS_sendto, SYS_write, SYS_writev};
+    calls(call, &[SYS_sendfile, SYS_sendmmsg, SYS_sendmsg, SYS_sendto, SYS_write, SYS_writev])
+}
+
+fn calls(call: &str, numbers: &[libc::c_long]) -> bool {
     let number = call.split_ascii_whitespace().next().and_then(|word| word.parse().ok());
-    let sending = [SYS_sendfile, SYS_sendmmsg, SYS_sendmsg, SYS_sendto, SYS_write, SYS_writev];
-    number.is_some_and(|number| sending.contains(&number))
+    number.is_some_and(|number| numbers.contains(&number))
 }
 
 fn first_argument(call: &str) -> Option<u32> {
@@ -170,6 +178,9 @@ mod tests {
         assert!(sends(&call(libc::SYS_sendto)) && sends(&call(libc::SYS_write)));
         assert!(![libc::SYS_recvfrom, libc::SYS_read].map(call).iter().any(|call| sends(call)));
         assert!(!sends("running\n") && !sends(""));
+        assert!(
+            !sends(&call(libc::SYS_close)) && calls(&call(libc::SYS_close), &[libc::SYS_close])
+        );
     }
 
     #[test]

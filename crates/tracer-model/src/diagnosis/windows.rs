@@ -8,7 +8,10 @@ use super::{
     comparison::{Comparison, Detector, Seen},
     peers::{Key, connections, key, payload, severity, silence},
 };
-use crate::timeouts::{self, WINDOW_PROBE};
+use crate::{
+    cause::halt,
+    timeouts::{self, WINDOW_PROBE},
+};
 use tracer_event::{
     finding::{Finding, PeerNotReading, Problem, Severity},
     state::State,
@@ -29,9 +32,11 @@ const UNANSWERED: u8 = 3;
 /// Connections with data that waits for a window.
 fn not_reading(comparison: &Comparison<'_>) -> Vec<Finding> {
     let closed = comparison.seen.iter().filter(|seen| is_closed(comparison, seen));
-    let closed: Vec<&Seen<'_>> = closed.filter(|seen| !reads(comparison, seen)).collect();
+    let closed: Vec<&Seen<'_>> = closed.collect();
     let held_up = held_up(comparison, &closed);
-    let is_cause = |seen: &&Seen<'_>| !held_up(seen) && comparison.wants_seen(seen);
+    let is_cause = |seen: &&Seen<'_>| {
+        !reads(comparison, seen) && !held_up(seen) && comparison.wants_seen(seen)
+    };
     let found = closed.iter().copied().filter(is_cause);
     let mut groups: HashMap<Key<()>, Vec<&Seen<'_>>, RandomState> = HashMap::default();
     for seen in found {
@@ -96,6 +101,7 @@ fn finding(
     let peers: Vec<&Seen<'_>> = members.iter().filter_map(|seen| comparison.peer(seen)).collect();
     let readers = peers.iter().flat_map(|seen| comparison.holders(seen.record));
     let readers = each_once(readers.map(|holder| holder.process));
+    let pids: Vec<u32> = readers.iter().map(|reader| reader.pid).collect();
     let waits =
         |seen: &&&Seen<'_>| matches!(seen.state, State::FinWait1 | State::Closing | State::LastAck);
     let gives_up = members.iter().filter_map(|seen| silence(comparison, seen)?.gives_up());
@@ -104,6 +110,7 @@ fn finding(
         fins_waiting: members.iter().filter(waits).count() as u64,
         closed: members.iter().filter_map(|seen| closed(comparison, seen)).max().unwrap_or(0),
         readers: readers.into_iter().map(|process| comparison.program(process)).collect(),
+        halted: halt(&pids, &comparison.input.last.host),
         unread: peers.iter().map(|seen| u64::from(seen.record.unread_bytes())).sum(),
         gives_up: gives_up.map(|(left, _)| left).min(),
         connections,

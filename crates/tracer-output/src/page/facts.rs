@@ -25,7 +25,17 @@ pub(super) fn verdict(troubles: &Troubles, summary: &Summary, frame: &Frame) -> 
     let of = |severity| troubles.count(severity);
     let (critical, warning) = (of(Severity::Critical), of(Severity::Warning));
     let (class, mark, words) = match (critical, warning) {
-        (0, 0) => ("good", "✓", frame.say("No problems found in what was observed.").to_owned()),
+        (0, 0) => {
+            let words = match of(Severity::Info) {
+                0 => frame.say("No problems found in what was observed.").to_owned(),
+                some => {
+                    let found = count(some as u64, "finding");
+                    let english = format_args!("No problems; {found} for information: see below.");
+                    frame.worded("page-only-info", &[("count", &some)], english)
+                }
+            };
+            ("good", "✓", words)
+        }
         (0, some) => {
             let english = format_args!("{}, none critical: see below.", problems(some));
             ("warning", "!", frame.worded("page-none-critical", &[("count", &some)], english))

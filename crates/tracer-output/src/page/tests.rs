@@ -208,6 +208,22 @@ fn a_small_report_says_all_there_is() {
     insta::assert_snapshot!(text(&small(None)));
 }
 
+/// What is only good to know is no problem, and not nothing.
+#[test]
+fn findings_for_information_are_counted() {
+    let problem = Problem::NoLocalPort(NoLocalPort {
+        process: None,
+        others: 0,
+        peer: client(40_000, b"app").tuple.peer,
+        count: 1,
+        size: None,
+    });
+    let (severity, status) = (Severity::Info, Status::Raised);
+    let finding = Finding { time: BEGUN, severity, status, netns: 1, entry: None, problem };
+    let text = text(&report(&[Update::Finding(&finding)], 0));
+    assert!(text.contains("No problems; 1 finding for information: see below."), "{text}");
+}
+
 #[test]
 fn an_empty_report_says_that_there_was_nothing() {
     let html = report(&[], 0);

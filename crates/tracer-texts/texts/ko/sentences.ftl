@@ -97,6 +97,8 @@ dead-peer-data = { $peers }: 응답 없음. { $bytes }바이트가 { $since } �
     { $connections }{ $left }
 dead-peer-on-some = { $connections }: { $what }, { $since } 동안. { $peers } 쪽이 다른 연결 { $others }개에서는 응답함{ $left }
 fin-unacknowledged = FIN이 확인 응답을 받지 못함
+dead-peer-window = { $peers }: 응답 없음. 윈도가 닫혀 있고 프로브 { $tries }개에 { $since } 동안 응답 없음,
+    { $connections }{ $left }
 probes-unanswered = keepalive 프로브 { $tries }개에 응답 없음
 bytes-unacknowledged = { $bytes }바이트가 확인 응답을 받지 못함
 peer-not-reading = { $who }: 읽지 않음. 윈도가 { $closed } 동안 닫혀 있음, 보내지 못한 데이터 { $bytes }바이트{ $fin },
@@ -529,6 +531,7 @@ remedy-not-fewer-buckets = 도움이 되지 않음: tcp_fin_timeout, tcp_tw_recy
 # HTML 보고서의 문장
 page-title = { $host }의 TCP
 page-title-of-file = { $host }의 TCP ({ $file })
+page-only-info = 문제 없음. 참고할 발견 { $count }개: 아래를 보십시오.
 page-none-critical = 문제 { $count }개, 심각한 것은 없음: 아래를 보십시오.
 page-critical = 문제 { $count }개, 그중 심각 { $critical }개: 아래를 보십시오.
 page-sockets = 소켓 { $count }개

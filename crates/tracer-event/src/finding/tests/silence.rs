@@ -48,6 +48,7 @@ fn stuck(connections: Connections, fins_waiting: u64, readers: Vec<Program>) -> 
         fins_waiting,
         closed: 4 * SECOND,
         readers,
+        halted: None,
         unread: 0,
         gives_up: None,
     })))
@@ -169,6 +170,11 @@ fn two_peers() -> Connections {
     unread(Some(Halt::Stopped)),
     "app[900] has not read 1,234 bytes for 1m01s on 3 connections to 10.0.0.1:80 here; app[900] is \
      stopped (SIGSTOP)"
+)]
+#[case(
+    dead(Unanswered::WindowProbes, connections(THERE(), 1, 0)),
+    "10.0.0.9:5432 is silent: its window is closed, 4 probes unanswered for 5.00s on 1 connection of app[900] to \
+     10.0.0.9:5432; the kernel gives up in 15m20s"
 )]
 #[case(
     left_open(),
@@ -364,4 +370,14 @@ fn whoever_answers_on_others_is_not_said_to_be_silent(
     let remedies = finding.remedies();
     assert_eq!(remedies[0].command.as_deref(), Some("sysctl -w net.ipv4.tcp_mtu_probing=1"));
     assert!(remedies.len() <= 3, "{remedies:?}");
+}
+
+#[test]
+fn a_reader_that_is_stopped_is_let_run_again() {
+    let mut finding = stuck(connections(THERE(), 2, 0), 0, vec![app(77)]);
+    if let Problem::PeerNotReading(stuck) = &mut finding.problem {
+        stuck.halted = Some(Halt::Stopped);
+    }
+    assert_eq!(finding.remedies()[0].command.as_deref(), Some("kill -CONT 77"));
+    assert!(finding.evidence().iter().any(|line| line.text.english().contains("SIGSTOP")));
 }

@@ -171,6 +171,7 @@ fn full(n: u64, [sender, reader]: [u32; 2], copied: u32) -> [(Record, u32); 2] {
 #[rstest]
 #[case::a_reader(&[[901, 902]], 0, &[902])]
 #[case::a_slow_reader(&[[901, 902]], 7, &[])]
+#[case::a_proxy_and_its_slow_client(&[[901, 902], [902, 903]], 7, &[])]
 #[case::a_proxy_and_its_client(&[[901, 902], [902, 903]], 0, &[903])]
 #[case::two_that_wait_for_each_other(&[[901, 902], [902, 901]], 0, &[901, 902])]
 fn who_does_not_read_is_the_last_of_a_chain(
@@ -179,7 +180,9 @@ fn who_does_not_read_is_the_last_of_a_chain(
     #[case] told: &[u32],
 ) {
     let at = |time, read| {
-        let ends = (1..).zip(chain).flat_map(|(n, pids)| full(n, *pids, 100 + read));
+        // The last of the chain reads.
+        let read_by = |n: u64| if n == chain.len() as u64 { read } else { 0 };
+        let ends = (1..).zip(chain).flat_map(|(n, pids)| full(n, *pids, 100 + read_by(n)));
         let ends: Vec<(Record, u32)> = ends.collect();
         let mut look = look(time, ends.iter().map(|(record, _)| *record).collect());
         look.snapshot.holders = ends.iter().map(|(record, pid)| holder(record, *pid)).collect();
