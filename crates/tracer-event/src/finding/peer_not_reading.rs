@@ -7,7 +7,7 @@ use super::{
     About, Connections, Explain, Halt, Line, Program, Remedy, Severity,
     commands::of_service_with,
     remedies::{advice, command, resume},
-    words::{halted, line, programs},
+    words::{halted, line, process, programs},
 };
 use crate::{
     duration::{count, duration, grouped},
@@ -82,7 +82,11 @@ impl Explain for PeerNotReading {
 
     fn evidence(&self) -> Vec<Line> {
         let mut lines = self.connections.evidence();
-        lines.extend(self.halted.map(|halt| line("state", halted(halt))));
+        let state = self.halted.zip(self.readers.first()).map(|(halt, reader)| {
+            let does = halted(halt);
+            Wording::new(format!("{} {does}", process(&reader.process)), does)
+        });
+        lines.extend(state.map(|state| line("state", state)));
         if self.unread > 0 {
             let unread = Wording::count(self.unread, "byte");
             let unread = wording!("at-peers", "{unread} at the peers, on this host", [unread]);
