@@ -50,7 +50,7 @@ pub use self::{
     churn::{Churn, PortCost},
     close_wait_leak::Leak,
     closed_but_held::ClosedButHeld,
-    connect_failures::{ConnectFailure, ConnectFailures},
+    connect_failures::{ConnectFailure, ConnectFailures, Recovered},
     connection_resets::{BadEnd, ConnectionResets, StillOpen},
     connections::Connections,
     dead_peer::{DeadPeer, Idle, Unanswered},
@@ -306,6 +306,19 @@ pub struct Finding {
     pub entry: Option<Entry>,
     /// What it is.
     pub problem: Problem,
+}
+
+impl Problem {
+    /// Takes over what only a snapshot has shown from the same finding of before; whether it is
+    /// explained now and was not.
+    pub fn carry(&mut self, before: &Self) -> bool {
+        let (Self::ConnectionResets(now), Self::ConnectionResets(before)) = (self, before) else {
+            return false;
+        };
+        let is_explained = now.still_open.is_some() && before.still_open.is_none();
+        now.still_open = now.still_open.or(before.still_open);
+        is_explained
+    }
 }
 
 impl Finding {

@@ -3,7 +3,10 @@
 //!
 //! Only the facts: the kernel side reads them, a diagnosis judges them.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use crate::{activity::Activity, container::Cgroup, process::Halt};
 
@@ -16,6 +19,8 @@ pub struct Host {
     pub processes: BTreeMap<u32, ProcessFacts>,
     /// Network namespace of the tracer.
     pub home: u32,
+    /// Addresses of namespaces, where there are no sockets to show them.
+    pub local: BTreeSet<(u32, IpAddr)>,
 }
 
 impl Host {

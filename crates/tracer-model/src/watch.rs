@@ -6,7 +6,11 @@
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
 
 use super::{
     diagnosis::{Baseline, HostSnapshot, Input, Observed, diagnose, of_events},
@@ -16,8 +20,9 @@ use super::{
 };
 use tracer_event::{
     diagnosis::Diagnosis,
+    endpoint::Tuple,
     enricher::Enricher,
-    finding::{Finding, PortUse, Status},
+    finding::{Finding, PortUse, Problem, Status},
     update::{Observer, Update},
 };
 
@@ -118,6 +123,7 @@ impl Watch {
         let baselines = [&self.earlier[0], &self.earlier[self.earlier.len() - 1]];
         let diagnosis = diagnose(&self.input(scope, baselines, look, &self.recent()));
         self.used = Arc::clone(&diagnosis.ports);
+        self.facts.host.local = addresses(look, &diagnosis.findings);
         if is_first {
             return None;
         }
@@ -165,9 +171,12 @@ impl Watch {
             let (mut next, of_events) = known
                 .as_ref()
                 .map_or((0, of_events), |known| (known.next, known.of_events || of_events));
+            let before = known.as_ref().map(|known| &known.finding.problem);
+            let is_explained = before.is_some_and(|before| finding.problem.carry(before));
             let worst = known.map(|known| known.finding.severity);
             let status = if worst.is_none() { Status::Raised } else { Status::Continues };
-            if worst.is_none_or(|worst| finding.severity > worst) || count >= next {
+            let is_worse = worst.is_none_or(|worst| finding.severity > worst);
+            if is_worse || is_explained || count >= next {
                 next = count.max(1).saturating_mul(WORSE);
                 changes.push(Finding { status, ..finding.clone() });
             }
@@ -183,4 +192,12 @@ impl Watch {
         }
         changes
     }
+}
+
+/// The addresses that may be those of full listeners, for judgements without sockets.
+fn addresses(look: &HostSnapshot, findings: &[Finding]) -> BTreeSet<(u32, IpAddr)> {
+    let full = findings.iter().filter(|one| matches!(one.problem, Problem::AcceptQueueFull(_)));
+    let full: BTreeSet<u32> = full.map(|finding| finding.netns).collect();
+    let records = look.snapshot.records.iter().filter(|record| full.contains(&record.netns));
+    records.map(|record| (record.netns, Tuple::of(record).local.address())).collect()
 }

@@ -49,10 +49,20 @@ pub struct ConnectFailures {
     /// Time since the first failure or delay, nanoseconds.
     #[serde(rename = "since_ns")]
     pub since: u64,
-    /// Time since the last failure, where all that failed did so in a row, and attempts succeed since;
-    /// nanoseconds.
-    #[serde(default, rename = "recovered_ns", skip_serializing_if = "Option::is_none")]
-    pub recovered: Option<u64>,
+    /// Where all that failed did so in a row, and attempts succeed since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovered: Option<Recovered>,
+}
+
+/// What is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Recovered {
+    /// From the first failure to the last, nanoseconds.
+    #[serde(rename = "outage_ns")]
+    pub outage: u64,
+    /// Time since the first attempt that succeeded again, nanoseconds.
+    #[serde(rename = "since_ns")]
+    pub since: u64,
 }
 
 /// Attempts that failed for one reason.
@@ -133,17 +143,21 @@ impl ConnectFailures {
 
     /// It was for one time only.
     fn over(&self, who: Wording, peer: String, failed: u64) -> Wording {
-        let ago = self.recovered.unwrap_or(0);
+        let Recovered { outage, since } =
+            self.recovered.unwrap_or(Recovered { outage: 0, since: 0 });
+        let time = (outage > 0).then(|| {
+            let time = duration(outage);
+            Wording::new(format!(" for {time}"), time)
+        });
         wording!(
             "connect-recovered",
-            "{who} could not connect to {peer} for {time}: {failed} of {attempts} {kinds}; it can \
-             again since {ago}",
-            [who, peer],
-            time = duration(self.since.saturating_sub(ago)),
+            "{who} could not connect to {peer}{time}: {failed} of {attempts} {kinds}; attempts have \
+             succeeded again for {again}",
+            [who, peer, time],
             failed = grouped(failed),
             attempts = Wording::count(self.attempts, "attempt"),
             kinds = self.kinds(),
-            ago = duration(ago)
+            again = duration(since)
         )
     }
 

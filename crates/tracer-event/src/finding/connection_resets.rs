@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     About, Explain, Line, Remedy, Service, Severity,
     remedies::{advice, command},
-    words::{line, name, of_a_name, service, total, within},
+    words::{line, name, of_a_name, process, service, total, within},
 };
 use crate::{
     close::Reason,
@@ -29,7 +29,7 @@ pub struct ConnectionResets {
     pub ended: u64,
     /// Of these, ended badly, by reason.
     pub ends: Vec<BadEnd>,
-    /// Other ends of the last that were reset, where these are on this host and open all the same.
+    /// Other ends of the last that were reset, where all of these are on this host and open all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub still_open: Option<StillOpen>,
     /// Time since the first of them, nanoseconds.
@@ -42,8 +42,6 @@ pub struct ConnectionResets {
 pub struct StillOpen {
     /// How many.
     pub connections: u64,
-    /// Of how many that were looked for.
-    pub of: u64,
     /// Who holds most of them.
     pub process: Option<Process>,
 }
@@ -223,12 +221,15 @@ impl Explain for ConnectionResets {
             line("ended", wording!("times", "{count} × {what}", [count], what = self.words(*end)))
         };
         let open = self.still_open.map(|open| {
+            let who = open.process.as_ref().map(|who| {
+                let who = process(who);
+                Wording::new(format!(" ({who})"), who)
+            });
             let what = wording!(
                 "other-ends-open",
-                "{who} holds those of {count} of the last {of}, which are open: no RST was sent there",
-                who = of_a_name(open.process.as_ref(), 0),
-                count = grouped(open.connections),
-                of = grouped(open.of),
+                "the last {count} are still open at the other end{who}: it has sent no RST",
+                [who],
+                count = grouped(open.connections)
             );
             line("other ends", what)
         });

@@ -305,6 +305,9 @@ impl Explain for DeadPeer {
     super::of_connections!();
 
     fn key(&self) -> String {
-        format!("{:?} {} {}", self.unanswered, self.answering > 0, self.connections.key())
+        // Clients differ; whether a server answers others depends on whether there are any just now.
+        let of_clients = matches!(self.connections.service, Service::Here(_));
+        let is_there = of_clients && self.answering > 0;
+        format!("{:?} {is_there} {}", self.unanswered, self.connections.key())
     }
 }

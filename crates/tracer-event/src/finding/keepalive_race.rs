@@ -176,6 +176,7 @@ impl Explain for KeepaliveRace {
 
     fn key(&self) -> String {
         let server = self.server.as_ref().map(|server| &server.process);
-        format!("{} {} {}", self.service, name(server), name(self.client.as_ref()))
+        // A server that is seen has one finding for all its clients.
+        format!("{} {}", self.service, name(server.or(self.client.as_ref())))
     }
 }

@@ -54,23 +54,31 @@ pub(super) fn activity(pid: u32, stat: &Stat, descriptors: bool) -> Activity {
             None => {}
         }
     }
-    if threads.next().is_some() {
+    let has_more = threads.next().is_some();
+    if has_more {
         served = None;
-        // What the others do is as little known as where the kernel does not say it.
-        waits.insert(String::new(), 1);
     }
-    let mut waits: Vec<Wait> = waits
-        .into_iter()
-        .map(|(function, threads)| Wait { function: function.into(), threads })
-        .collect();
-    waits.sort_by_key(|wait| std::cmp::Reverse(wait.threads));
-    waits.truncate(WAITS);
-    found.waits = waits;
+    found.waits = places(waits, has_more);
     if let Some(served) = served.as_mut().filter(|_| descriptors) {
         found.served =
             in_epoll(&directory).map(|all| all.into_iter().chain(served.iter().copied()).collect());
     }
     found
+}
+
+/// Where threads wait, most first.
+fn places(waits: BTreeMap<String, u32>, has_more: bool) -> Vec<Wait> {
+    let mut waits: Vec<Wait> = waits
+        .into_iter()
+        .map(|(function, threads)| Wait { function: function.into(), threads })
+        .collect();
+    waits.sort_by_key(|wait| std::cmp::Reverse(wait.threads));
+    if has_more || waits.len() > WAITS {
+        waits.truncate(WAITS);
+        // What the others do is as little known as where the kernel does not say it.
+        waits.push(Wait { function: "".into(), threads: 1 });
+    }
+    waits
 }
 
 /// Notes the descriptor that a thread waits for in accept(), recv() or send(), and whether it reads
@@ -191,6 +199,15 @@ mod tests {
                     tfd:       13 events: 40000000 data: d  pos:0 ino:62 sdev:9\n\
                     tfd:       14 events: 80002019 data: e  pos:0 ino:63 sdev:9\ntfd: x\n";
         assert_eq!(registered(text).collect::<Vec<_>>(), [5, 12, 14]);
+    }
+
+    #[test]
+    fn what_is_not_named_is_not_known() {
+        let of = |count: u32| (0..count).map(|n| (n.to_string(), 1)).collect();
+        assert!(places(of(8), false).iter().all(|one| one.function.parse::<u32>().is_ok()));
+        for all in [places(of(9), false), places(of(1), true)] {
+            assert_eq!(all.last().map(|one| &*one.function), Some(""));
+        }
     }
 
     #[test]

@@ -68,6 +68,7 @@ pub(super) struct Comparison<'a> {
     all: bool,
     ports: OnceCell<Vec<PortUse>>,
     ends: OnceCell<Ends>,
+    local: OnceCell<HashSet<(u32, IpAddr), RandomState>>,
     closed: OnceCell<HashMap<SocketId, &'a Connection, RandomState>>,
 }
 
@@ -94,6 +95,7 @@ impl<'a> Comparison<'a> {
             all: *filter == filter.of_namespace(),
             ports: OnceCell::new(),
             ends: OnceCell::new(),
+            local: OnceCell::new(),
             closed: OnceCell::new(),
         }
     }
@@ -213,8 +215,9 @@ impl<'a> Comparison<'a> {
 
     /// Whether an address is one of a namespace, as far as its sockets show.
     pub(super) fn is_local(&self, netns: u32, address: IpAddr) -> bool {
-        let of_it = self.seen.iter().filter(|seen| seen.record.netns == netns);
-        of_it.map(Seen::tuple).any(|tuple| tuple.local.address() == address)
+        let all = || self.seen.iter().map(|seen| (seen.record.netns, seen.tuple().local.address()));
+        let known = self.local.get_or_init(|| all().collect());
+        known.contains(&(netns, address)) || self.input.last.host.local.contains(&(netns, address))
     }
 
     /// The listeners that take connections to an address.

@@ -38,7 +38,7 @@ const FULL: u32 = 1_220;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Kind {
     unanswered: Unanswered,
-    /// The peer answers on other connections.
+    /// The client answers on other connections.
     is_there: bool,
 }
 
@@ -119,8 +119,10 @@ fn dead_peers(comparison: &Comparison<'_>) -> Vec<Finding> {
     let answering = Answering::of(comparison);
     let mut groups: HashMap<Key<Kind>, Vec<Member<'_>>, RandomState> = HashMap::default();
     for (unanswered, member) in found {
-        let is_there = answering.count(comparison, std::slice::from_ref(&member)) > 0;
-        let key = key(comparison, member.seen, Kind { unanswered, is_there });
+        let mut key = key(comparison, member.seen, Kind { unanswered, is_there: false });
+        if let Service::Here(_) = key.service {
+            key.what.is_there = answering.count(comparison, std::slice::from_ref(&member)) > 0;
+        }
         groups.entry(key).or_default().push(member);
     }
     let groups = groups.into_iter();
@@ -197,12 +199,13 @@ fn heard(comparison: &Comparison<'_>, seen: &Seen<'_>) -> Option<u64> {
 fn finding(
     comparison: &Comparison<'_>,
     answering: &Answering,
-    Key { netns, service, what: Kind { unanswered, is_there }, .. }: Key<Kind>,
+    Key { netns, service, what: Kind { unanswered, .. }, .. }: Key<Kind>,
     members: &[Member<'_>],
 ) -> Finding {
     let seen: Vec<&Seen<'_>> = members.iter().map(|member| member.seen).collect();
     let connections = connections(comparison, &seen, service);
     let first = members.iter().filter_map(|member| member.gives_up).min();
+    let others = answering.count(comparison, members);
     let dead = DeadPeer {
         unanswered,
         unacknowledged: seen.iter().map(|seen| payload(seen, seen.record.snd_una)).sum(),
@@ -213,9 +216,9 @@ fn finding(
         limit: first.map(|(_, limit)| limit),
         idle: idle(comparison, members),
         connections,
-        answering: answering.count(comparison, members),
+        answering: others,
         never_answered: members.iter().all(Member::is_unanswered),
-        black_hole: is_there
+        black_hole: others > 0
             && comparison.facts(netns).and_then(|facts| facts.mtu_probing) == Some(0)
             && members.iter().all(|member| unanswered == Unanswered::Data && member.is_full()),
     };

@@ -1,7 +1,10 @@
 //! What the beginnings and ends of connections show to be wrong: attempts to connect that fail or
 //! are slow, connections that are reset, servers that close what their clients are about to use.
 
-use std::{borrow::Cow, collections::VecDeque};
+use std::borrow::Cow;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 
 use super::{
     attempts,
@@ -15,7 +18,7 @@ use tracer_event::{
     endpoint::{Endpoint, Tuple},
     finding::{
         BadEnd, ConnectFailure, ConnectFailures, ConnectionResets, Finding, KeepaliveRace,
-        ListensElsewhere, LostSegment, Problem, Service, Severity, StillOpen,
+        ListensElsewhere, LostSegment, Problem, Recovered, Service, Severity, StillOpen,
     },
     process::Process,
     sequence::Sequence,
@@ -28,6 +31,8 @@ pub(super) const DETECTORS: &[Detector] = &[connects, races, resets];
 const SEVERAL: u64 = 3;
 /// Who connects again for so long does so for good, nanoseconds.
 const SETTLED: u64 = 1_000_000_000;
+/// What is open so long after the other end was reset has not sent the RST, nanoseconds.
+const LATER: u64 = 100_000_000;
 /// Of so many attempts to connect one that fails is worth a warning.
 const OF_ATTEMPTS: u64 = 10;
 /// Of so many connections one that ends badly is; of so many handshakes one that is slow.
@@ -71,8 +76,12 @@ fn connect(
     if failed == 0 && slow == Severity::Info || is_explained(comparison, peer, group) {
         return None;
     }
-    let recovered = group.recovered().map(|last| comparison.now().saturating_sub(last));
-    let recovered = recovered.filter(|time| *time >= SETTLED);
+    let failures_since = since(comparison, group.failed().map(|(_, times)| times));
+    let recovered = group.recovered().map(|(failed, again)| Recovered {
+        outage: failures_since.saturating_sub(comparison.now().saturating_sub(failed)),
+        since: comparison.now().saturating_sub(again),
+    });
+    let recovered = recovered.filter(|again| again.since >= SETTLED);
     let failing = match is_served_elsewhere(groups, peer, group) || recovered.is_some() {
         true => Severity::Info,
         false => severity(failed, attempts, OF_ATTEMPTS),
@@ -210,8 +219,11 @@ pub(super) fn refused_at(
 /// Processes whose connections with a service are reset or time out.
 fn resets(comparison: &Comparison<'_>) -> Vec<Finding> {
     let groups = History::wanted(comparison);
+    let open = open_ends(comparison, &groups);
     let bad = groups.iter().filter(|(service, group)| {
-        !group.ends.is_empty() && !is_told_of_the_server(&groups, *service, group)
+        !group.ends.is_empty()
+            && (still_open(comparison, group, &open).is_some()
+                || !is_told_of_the_server(&groups, *service, group))
     });
     let find = |&(service, ref group): &(Service, Cow<'_, Group>)| {
         // A client that goes away, or does not want the rest of an answer, is the client's affair.
@@ -235,7 +247,7 @@ fn resets(comparison: &Comparison<'_>) -> Vec<Finding> {
             service,
             ended: group.ended,
             ends,
-            still_open: still_open(comparison, group),
+            still_open: still_open(comparison, group, &open),
             since: since(comparison, group.ends.iter().map(|(_, times)| *times)),
         });
         let severity = severity(count, group.ended, OF_CONNECTIONS);
@@ -244,38 +256,54 @@ fn resets(comparison: &Comparison<'_>) -> Vec<Finding> {
     bad.map(find).collect()
 }
 
-/// The other ends of what was reset that are open here, and who holds most of them.
-fn still_open(comparison: &Comparison<'_>, group: &Group) -> Option<StillOpen> {
-    let open = other_ends(comparison, &group.reset);
-    let holders = open.iter().filter_map(|seen| comparison.holders(seen.record).first());
-    let holders = most_first(holders.map(|holder| holder.process), |process| process.pid);
-    (!open.is_empty()).then(|| StillOpen {
-        connections: open.len() as u64,
-        of: group.reset.len() as u64,
-        process: holders.first().map(|(process, _)| *process),
-    })
+/// Sockets by their own end and the peer's.
+type OpenEnds<'a> = HashMap<(Endpoint, Endpoint), Vec<&'a Seen<'a>>, RandomState>;
+
+/// The open sockets that may be other ends of what was reset.
+fn open_ends<'a>(
+    comparison: &'a Comparison<'_>,
+    groups: &[(Service, Cow<'_, Group>)],
+) -> OpenEnds<'a> {
+    use State::{CloseWait, Established, FinWait1, FinWait2};
+    let reset = groups.iter().flat_map(|(_, group)| &group.reset);
+    let mut open: OpenEnds<'_> = reset.map(|(of, ..)| ((of.peer, of.local), Vec::new())).collect();
+    if open.is_empty() {
+        return open;
+    }
+    for seen in &comparison.seen {
+        let Tuple { local, peer, .. } = seen.tuple();
+        if matches!(seen.state, Established | CloseWait | FinWait1 | FinWait2)
+            && let Some(ends) = open.get_mut(&(local, peer))
+        {
+            ends.push(seen);
+        }
+    }
+    open
 }
 
-/// Those other ends of connections that were reset that are open all the same: they have sent no RST.
-fn other_ends<'a>(
-    comparison: &'a Comparison<'_>,
-    reset: &VecDeque<(Tuple, Sequence)>,
-) -> Vec<&'a Seen<'a>> {
-    use State::{CloseWait, Established, FinWait1, FinWait2};
-    let is_other_end = |seen: &&Seen<'_>| {
-        let (tuple, record) = (seen.tuple(), seen.record);
-        matches!(seen.state, Established | CloseWait | FinWait1 | FinWait2)
-            && reset.iter().any(|(of, numbers)| {
-                (of.local, of.peer) == (tuple.peer, tuple.local)
-                    && record.snd_nxt == numbers.rcv_nxt
-                    && record.rcv_nxt.wrapping_sub(numbers.snd_una)
-                        <= numbers.snd_nxt.wrapping_sub(numbers.snd_una)
-            })
+/// Who holds the other ends of what was reset, if all of these are here and open long after: they have
+/// sent no RST.
+fn still_open(
+    comparison: &Comparison<'_>,
+    group: &Group,
+    open: &OpenEnds<'_>,
+) -> Option<StillOpen> {
+    let is_long_ago = |&&(.., time): &&(Tuple, Sequence, u64)| time + LATER <= comparison.now();
+    let other_end = |(of, numbers, _): &(Tuple, Sequence, u64)| {
+        let is_it = |seen: &&&Seen<'_>| {
+            let sent = numbers.snd_nxt.wrapping_sub(numbers.snd_una);
+            seen.record.snd_nxt == numbers.rcv_nxt
+                && seen.record.rcv_nxt.wrapping_sub(numbers.snd_una) <= sent
+        };
+        open.get(&(of.peer, of.local))?.iter().find(is_it).copied()
     };
-    match reset.is_empty() {
-        true => Vec::new(),
-        false => comparison.seen.iter().filter(is_other_end).collect(),
-    }
+    let ends: Option<Vec<&Seen<'_>>> =
+        group.reset.iter().filter(is_long_ago).map(other_end).collect();
+    let ends = ends.filter(|ends| !ends.is_empty())?;
+    let holders = ends.iter().filter_map(|seen| comparison.holders(seen.record).first());
+    let holders = most_first(holders.map(|holder| holder.process), |process| process.pid);
+    let process = holders.first().map(|(process, _)| *process);
+    Some(StillOpen { connections: ends.len() as u64, process })
 }
 
 /// Whether these are a client's connections that a server on this host has reset.

@@ -154,7 +154,7 @@ fn each_has_one(comparison: &Comparison<'_>, members: &[(&Seen<'_>, bool)]) -> b
 /// the first that is free (`SD_LISTEN_FDS_START`).
 fn may_serve(holder: &Owner, key: &Key) -> bool {
     const FIRST: u32 = 3;
-    holder.process.comm == key.closed_by.comm || holder.fd <= Some(FIRST)
+    holder.process.comm == key.closed_by.comm || holder.fd.is_some_and(|fd| fd <= FIRST)
 }
 
 fn finding(comparison: &Comparison<'_>, key: &Key, members: &[(&Seen<'_>, bool)]) -> Finding {

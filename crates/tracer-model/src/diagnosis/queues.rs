@@ -113,15 +113,16 @@ fn takes(
 pub(super) fn is_full_at(comparison: &Comparison<'_>, from: u32, peer: Endpoint) -> bool {
     comparison.seen_in(State::Listen).any(|seen| {
         let Tuple { local, netns, .. } = seen.tuple();
-        takes(comparison, (netns, local), from, peer) && severity(comparison, seen).is_some()
+        takes(comparison, (netns, local), from, peer) && was_full(comparison, seen)
     })
 }
 
-/// Whether that is found already.
+/// Whether that is found already; one that is nearly full drops nothing.
 pub(super) fn is_told_full(comparison: &Comparison<'_>, from: u32, peer: Endpoint) -> bool {
     comparison.found.iter().any(|finding| match &finding.problem {
-        Problem::AcceptQueueFull(queue) => {
-            takes(comparison, (finding.netns, queue.listener.local), from, peer)
+        Problem::AcceptQueueFull(AcceptQueue { listener, dropped, .. }) => {
+            (listener.queue > listener.backlog || dropped.is_some())
+                && takes(comparison, (finding.netns, listener.local), from, peer)
         }
         _ => false,
     })

@@ -110,6 +110,7 @@ fn look(time: u64, records: Vec<Record>) -> HostSnapshot {
             namespaces: [(NETNS, facts)].into(),
             processes: [(900, process)].into(),
             home: NETNS,
+            ..Host::default()
         },
     }
 }

@@ -32,12 +32,11 @@ const UNANSWERED: u8 = 3;
 /// Connections with data that waits for a window.
 fn not_reading(comparison: &Comparison<'_>) -> Vec<Finding> {
     let closed = comparison.seen.iter().filter(|seen| is_closed(comparison, seen));
-    let closed: Vec<&Seen<'_>> = closed.collect();
-    let held_up = held_up(comparison, &closed);
-    let is_cause = |seen: &&Seen<'_>| {
-        !reads(comparison, seen) && !held_up(seen) && comparison.wants_seen(seen)
+    let chains = Chains::of(comparison, closed.collect());
+    let is_cause = |&(place, seen): &(usize, &Seen<'_>)| {
+        !reads(comparison, seen) && !chains.is_held_up(place) && comparison.wants_seen(seen)
     };
-    let found = closed.iter().copied().filter(is_cause);
+    let found = chains.closed.iter().copied().enumerate().filter(is_cause).map(|(_, seen)| seen);
     let mut groups: HashMap<Key<()>, Vec<&Seen<'_>>, RandomState> = HashMap::default();
     for seen in found {
         groups.entry(key(comparison, seen, ())).or_default().push(seen);
@@ -53,29 +52,70 @@ fn reads(comparison: &Comparison<'_>, seen: &Seen<'_>) -> bool {
     comparison.peer(seen).and_then(moved) == Some(true)
 }
 
-/// Whether those who do not read a connection cannot pass on what they would: their own peers do not
-/// read, and are others than who sends here.
-fn held_up<'a>(
-    comparison: &'a Comparison<'_>,
-    closed: &[&Seen<'_>],
-) -> impl Fn(&Seen<'_>) -> bool + 'a {
-    let pids = |seen: &Seen<'_>| -> Vec<u32> {
-        comparison.holders(seen.record).iter().map(|holder| holder.process.pid).collect()
-    };
-    let readers = move |seen: &Seen<'_>| comparison.peer(seen).map_or_else(Vec::new, pids);
-    let mut waits_for: HashMap<u32, Vec<u32>, RandomState> = HashMap::default();
-    for seen in closed {
-        for sender in pids(seen) {
-            waits_for.entry(sender).or_default().extend(readers(seen));
-        }
-    }
-    move |seen| {
-        let (senders, readers) = (pids(seen), readers(seen));
-        let passes_on = |reader: &u32| {
-            let next = waits_for.get(reader);
-            next.is_some_and(|next| !next.iter().any(|pid| senders.contains(pid)))
+/// Who waits for whom, by connections whose windows are closed.
+struct Chains<'a> {
+    closed: Vec<&'a Seen<'a>>,
+    /// Who does not read each of them, where that is on this host.
+    readers: Vec<Vec<u32>>,
+    /// Who sends on each of them.
+    senders: Vec<Vec<u32>>,
+    /// By process those on which it sends and is asked about, and how many it does not read.
+    sends: HashMap<u32, Vec<usize>, RandomState>,
+    unread: HashMap<u32, usize, RandomState>,
+}
+
+impl<'a> Chains<'a> {
+    /// No chain of processes is longer.
+    const LONGEST: usize = 16;
+
+    fn of(comparison: &'a Comparison<'_>, closed: Vec<&'a Seen<'a>>) -> Self {
+        let pids = |seen: &Seen<'_>| {
+            let holders = comparison.holders(seen.record).iter();
+            let mut pids: Vec<u32> = holders.map(|holder| holder.process.pid).collect();
+            pids.sort_unstable();
+            pids.dedup();
+            pids
         };
-        !readers.is_empty() && readers.iter().all(passes_on)
+        let reader = |seen: &&Seen<'_>| comparison.peer(seen).map_or_else(Vec::new, pids);
+        let readers: Vec<Vec<u32>> = closed.iter().map(reader).collect();
+        let senders: Vec<Vec<u32>> = closed.iter().map(|seen| pids(seen)).collect();
+        let mut sends: HashMap<u32, Vec<usize>, RandomState> = HashMap::default();
+        let mut unread: HashMap<u32, usize, RandomState> = HashMap::default();
+        for (place, seen) in closed.iter().enumerate() {
+            readers[place].iter().for_each(|pid| *unread.entry(*pid).or_default() += 1);
+            if comparison.wants_seen(seen) {
+                senders[place].iter().for_each(|pid| sends.entry(*pid).or_default().push(place));
+            }
+        }
+        Self { closed, readers, senders, sends, unread }
+    }
+
+    /// Whether those who do not read a connection cannot pass on what they would: for about as many
+    /// they wait for others, of whom the last is told of, and is not who sends here.
+    fn is_held_up(&self, place: usize) -> bool {
+        let readers = &self.readers[place];
+        let mut path = self.senders[place].clone();
+        path.extend(readers);
+        !readers.is_empty() && readers.iter().all(|reader| self.passes_on(*reader, &path))
+    }
+
+    fn passes_on(&self, reader: u32, path: &[u32]) -> bool {
+        let (sends, unread) = (self.sends.get(&reader), self.unread.get(&reader));
+        let sends = sends.map_or(&[][..], Vec::as_slice);
+        sends.len() * 2 >= unread.copied().unwrap_or(0)
+            && sends.iter().any(|next| self.leads_out(*next, path))
+    }
+
+    /// Whether somebody does not read that connection who waits for nobody of the path.
+    fn leads_out(&self, place: usize, path: &[u32]) -> bool {
+        let readers = &self.readers[place];
+        let waits = |reader: &u32| {
+            let longer = [path, &[*reader]].concat();
+            self.sends.contains_key(reader) && !self.passes_on(*reader, &longer)
+        };
+        path.len() < Self::LONGEST
+            && !readers.iter().any(|reader| path.contains(reader))
+            && (readers.is_empty() || !readers.iter().all(waits))
     }
 }
 

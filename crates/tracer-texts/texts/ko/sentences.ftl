@@ -135,7 +135,7 @@ connect-slow = { $who }: { $peer } 쪽 핸드셰이크 { $attempts }번 중 { $a
     지연, { $since } 동안
 connect-failures = { $who }: { $peer } 쪽으로 연결하지 못함. 시도 { $attempts }번 중 { $failed }번 실패: { $kinds },
     { $since } 동안
-connect-recovered = { $who }: { $peer } 쪽으로 { $time } 동안 연결하지 못함. 시도 { $attempts }번 중 { $failed }번 실패: { $kinds }. { $ago } 전부터
+connect-recovered = { $who }: { $peer } 쪽으로 연결하지 못함{ $time }. 시도 { $attempts }번 중 { $failed }번 실패: { $kinds }. { $again } 전부터
     다시 연결됨
 connect-failed-once = { $who }: { $peer } 쪽으로 한 번 시도했으나 연결하지 못함: { $kinds }
 failed-refused = 거부 { $count }번
@@ -149,7 +149,7 @@ all-timed-out = 타임아웃
 remedy-reset-after-goodbye = 클라이언트가 응답을 다 받았다면 문제 없음: 그 뒤에 온 것은 TLS close_notify 같은 작별 인사임. 아니라면
     클라이언트의 타임아웃을 응답 시간과 비교할 것
 reset-between = 상대가 보내지 않은 RST로 끊김
-other-ends-open = { $who }: 최근 { $of }개 중 { $count }개의 반대쪽을 갖고 있고 아직 열려 있음. 거기서는 RST를 보내지 않음
+other-ends-open = 최근 { $count }개의 반대쪽이 아직 열려 있음 { $who }. 거기서는 RST를 보내지 않음
 remedy-reset-between = 두 끝 사이의 무엇인가가 RST를 보냄: 패킷 필터(RST로 거부하는 규칙), 로드 밸런서, IPS. 양쪽 네임스페이스에서 규칙을 찾을 것
 reset-unread = 읽지 않은 데이터가 있는데 닫아 이쪽이 RST를 보냄
 reset-linger = SO_LINGER 0으로 이쪽이 RST를 보냄

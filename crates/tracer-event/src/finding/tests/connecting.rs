@@ -78,7 +78,7 @@ pub(super) fn reset_between() -> Finding {
     let mut finding = resets(Service::There(at("10.0.0.5", 443)), &[(Reason::ResetReceived, 9)]);
     if let Problem::ConnectionResets(resets) = &mut finding.problem {
         let process = Some(named("server").process);
-        resets.still_open = Some(StillOpen { connections: 8, of: 9, process });
+        resets.still_open = Some(StillOpen { connections: 8, process });
     }
     finding
 }
@@ -90,7 +90,7 @@ fn an_rst_of_nobody_s_is_looked_for_between() {
                  in the last 4 s";
     assert_eq!(finding.sentence().english(), words);
     let ends = &finding.evidence()[1].text;
-    let words = "server[900] holds those of 8 of the last 9, which are open: no RST was sent there";
+    let words = "the last 8 are still open at the other end (server[900]): it has sent no RST";
     assert_eq!(ends.english(), words);
     assert_eq!(finding.remedies()[0].command.as_deref(), Some("nft list ruleset"));
 }
@@ -99,9 +99,9 @@ fn an_rst_of_nobody_s_is_looked_for_between() {
 fn what_is_over_is_said_to_be() {
     let mut finding = connects(9, vec![failed(Reason::Refused, 6)]);
     if let Problem::ConnectFailures(failures) = &mut finding.problem {
-        failures.recovered = Some(9_000_000_000);
+        failures.recovered = Some(Recovered { outage: 3_000_000_000, since: 9_000_000_000 });
     }
-    let words = "app[900] could not connect to 10.0.0.5:443 for 3.00s: 6 of 9 attempts refused; it can again \
-                 since 9.00s";
+    let words = "app[900] could not connect to 10.0.0.5:443 for 3.00s: 6 of 9 attempts refused; attempts have \
+                 succeeded again for 9.00s";
     assert_eq!(finding.sentence().english(), words);
 }

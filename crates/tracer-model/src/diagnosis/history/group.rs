@@ -49,9 +49,10 @@ pub(in crate::diagnosis) struct Group {
     /// Attempts that were given up before a SYN was sent again, which may be of one who tries several
     /// addresses at once.
     pub hasty: Times,
-    /// When an attempt failed, and when one succeeded, last.
+    /// When an attempt failed last, when one succeeded first, and first after that.
     failed_at: u64,
-    connected_at: u64,
+    connected_first: u64,
+    connected_again: u64,
     /// Attempts have failed again after one that succeeded.
     relapsed: bool,
     /// Whether it is over for each of these processes, where there are several.
@@ -64,8 +65,8 @@ pub(in crate::diagnosis) struct Group {
     pub ends: Vec<(Reason, Times)>,
     /// Others that were reset because their process had ended.
     pub reset_at_exit: u64,
-    /// The last of these that an RST has ended, with their numbers.
-    pub reset: VecDeque<(Tuple, Sequence)>,
+    /// The last of these that an RST has ended, with their numbers and when.
+    pub reset: VecDeque<(Tuple, Sequence, u64)>,
     /// Requests that met a server's idle timer.
     pub race: Race,
 }
@@ -111,6 +112,11 @@ fn of<K: PartialEq>(list: &mut Vec<(K, Times)>, key: K) -> &mut Times {
     &mut list[index].1
 }
 
+/// The first of two times, of which 0 is none.
+fn or_first(known: u64, time: u64) -> u64 {
+    if known == 0 { time } else { known }
+}
+
 fn keep(samples: &mut Vec<u64>, sample: u64) {
     if samples.len() < SAMPLES {
         samples.push(sample);
@@ -130,7 +136,8 @@ impl Group {
             failures: Vec::new(),
             hasty: Times::default(),
             failed_at: 0,
-            connected_at: 0,
+            connected_first: 0,
+            connected_again: 0,
             relapsed: false,
             over: None,
             accepted: 0,
@@ -164,7 +171,10 @@ impl Group {
 
     pub(super) fn connect(&mut self, transition: &Transition, lost: Option<LostSegment>) {
         self.connected += 1;
-        self.connected_at = transition.time;
+        self.connected_first = or_first(self.connected_first, transition.time);
+        if !self.has_recovered() {
+            self.connected_again = transition.time;
+        }
         let Some(handshake) = transition.handshake else { return };
         let Some(duration) = handshake.duration_ns else { return };
         keep(&mut self.handshakes, duration);
@@ -190,15 +200,18 @@ impl Group {
         } else {
             of(&mut self.ends, reason).note(time);
             let numbers = sequence.filter(|_| reason == Reason::ResetReceived);
-            self.keep_reset(numbers.map(|numbers| (transition.subject.tuple, numbers)));
+            self.keep_reset(numbers.map(|numbers| (transition.subject.tuple, numbers, time)));
         }
         met
     }
 
     /// An attempt to connect that failed, or was given up early.
     pub(super) fn fail(&mut self, failure: Option<Failure>, time: u64) {
-        self.relapsed |= self.has_recovered();
-        self.failed_at = time;
+        // Who has reached the destination may try another address of its as well.
+        if failure.is_some() || self.connected == 0 {
+            self.relapsed |= self.has_recovered();
+            self.failed_at = time;
+        }
         match failure {
             Some(failure) => of(&mut self.failures, failure).note(time),
             None => self.hasty.note(time),
@@ -206,22 +219,25 @@ impl Group {
     }
 
     fn has_recovered(&self) -> bool {
-        self.failed_at > 0 && self.connected_at > self.failed_at
+        self.failed_at > 0 && self.connected_again > self.failed_at
     }
 
-    /// When attempts failed last, if it was for one time, and all later ones have succeeded.
-    pub(in crate::diagnosis) fn recovered(&self) -> Option<u64> {
+    /// When attempts failed last, and when they succeeded again, if they failed for one time and all
+    /// later ones have succeeded.
+    pub(in crate::diagnosis) fn recovered(&self) -> Option<(u64, u64)> {
         let is_over = self.over.unwrap_or(self.has_recovered() && !self.relapsed);
-        is_over.then_some(self.failed_at)
+        is_over.then_some((self.failed_at, self.connected_again))
     }
 
     /// Adds what another process of the name has met.
     pub(super) fn add_other(&mut self, other: &Self) {
         let is_fine = |one: &Self| one.failed_at == 0 || one.recovered().is_some();
-        let over = is_fine(self) && is_fine(other);
+        let (over, again) = (is_fine(self) && is_fine(other), self.connected_again);
         self.others += 1;
         self.add(other);
         self.over = Some(over && self.failed_at > 0);
+        // The last of them.
+        self.connected_again = again.max(other.connected_again);
     }
 
     /// How an idle connection was closed, and the time spent in each state.
@@ -235,7 +251,7 @@ impl Group {
         }
     }
 
-    fn keep_reset(&mut self, last: impl IntoIterator<Item = (Tuple, Sequence)>) {
+    fn keep_reset(&mut self, last: impl IntoIterator<Item = (Tuple, Sequence, u64)>) {
         self.reset.extend(last);
         self.reset.drain(..self.reset.len().saturating_sub(RESET));
     }
@@ -248,10 +264,19 @@ impl Group {
     }
 
     pub(super) fn add(&mut self, later: &Self) {
-        let is_known = later.failed_at > 0;
-        self.relapsed |= later.relapsed || is_known && self.has_recovered();
+        if later.failed_at > 0 {
+            let is_between = (1..later.failed_at).contains(&later.connected_first);
+            self.relapsed |=
+                later.relapsed || self.failed_at > 0 && (self.has_recovered() || is_between);
+        }
+        let again = |one: &Self| Some(one.connected_again).filter(|time| *time > 0);
+        self.connected_again = match later.failed_at {
+            0 if self.has_recovered() => self.connected_again,
+            0 => later.connected_first,
+            _ => again(later).unwrap_or(self.connected_again.min(later.failed_at)),
+        };
+        self.connected_first = or_first(self.connected_first, later.connected_first);
         self.failed_at = self.failed_at.max(later.failed_at);
-        self.connected_at = self.connected_at.max(later.connected_at);
         self.connected += later.connected;
         self.retransmitted.add(later.retransmitted);
         self.answered += later.answered;

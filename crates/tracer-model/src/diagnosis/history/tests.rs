@@ -31,3 +31,31 @@ fn an_rst_is_harmless_where_all_was_read(#[case] written: u32, #[case] bad: usiz
     let ends = history.groups.values().map(|group| group.ends.len()).sum::<usize>();
     assert_eq!(ends, bad);
 }
+
+/// Attempts in one window and the next, by second: which of them fail, and whether it is over for good.
+#[rstest]
+#[case::one_outage(&[(1, true), (2, true)], &[(3, false)], true)]
+#[case::fails_again(&[(1, true), (2, false)], &[(3, true), (4, false)], false)]
+#[case::fails_again_after_a_success(&[(1, true)], &[(2, false), (3, true), (4, false)], false)]
+#[case::fails_still(&[(1, true), (2, false)], &[(3, true)], false)]
+fn an_outage_is_one_across_windows(
+    #[case] earlier: &[(u64, bool)],
+    #[case] later: &[(u64, bool)],
+    #[case] is_over: bool,
+) {
+    let of = |attempts: &[(u64, bool)]| {
+        let mut history = History::default();
+        for &(time, fails) in attempts {
+            let subject = Subject { role: Some(Role::Client), ..fixtures::subject(1) };
+            let to = if fails { State::Closed } else { State::Established };
+            let close = fails.then(|| Close::new(Reason::Refused, None));
+            let attempt = Transition::new(subject, time, State::SynSent, to);
+            history.transition(&Transition { close, ..attempt });
+        }
+        history
+    };
+    let mut history = of(earlier);
+    history.add(&of(later));
+    let group = history.groups.values().next().unwrap();
+    assert_eq!(group.recovered().is_some(), is_over);
+}

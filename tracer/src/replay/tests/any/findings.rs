@@ -12,8 +12,8 @@ use tracer_event::{
         AcceptQueue, AcceptWait, BadEnd, Cause, ClosedButHeld, ConnectFailure, ConnectFailures,
         ConnectionResets, DeferredAccept, Descriptors, Finding, Holds, KeepaliveRace, Leak,
         Listener, ListensElsewhere, LostSegment, Made, NoLocalPort, OutOfDescriptors, PortUse,
-        Problem, Program, Scope, SelfConnect, Service, Severity, Status, StillOpen, StuckHandshake,
-        SynBacklog, TimeWaitOverflow, Worker,
+        Problem, Program, Recovered, Scope, SelfConnect, Service, Severity, Status, StillOpen,
+        StuckHandshake, SynBacklog, TimeWaitOverflow, Worker,
     },
     host::Entry,
     process::{Executable, Halt},
@@ -347,7 +347,7 @@ fn endings() -> BoxedStrategy<Problem> {
                     p50,
                     p99,
                     since,
-                    recovered: p50,
+                    recovered: p50.map(|outage| Recovered { outage, since }),
                 }))
             }),
         (option::of(process()), service(), any::<[u64; 3]>(), prop::collection::vec(ends, 0..3))
@@ -358,7 +358,7 @@ fn endings() -> BoxedStrategy<Problem> {
                     service,
                     ended,
                     ends,
-                    still_open: process.map(|_| StillOpen { connections: others, of: 9, process }),
+                    still_open: process.map(|_| StillOpen { connections: others, process }),
                     since,
                 })
             }),
