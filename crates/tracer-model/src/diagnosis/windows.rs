@@ -1,7 +1,7 @@
 //! Peers that do not read what they are sent.
 
 use foldhash::fast::RandomState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::{
     common::each_once,
@@ -55,67 +55,75 @@ fn reads(comparison: &Comparison<'_>, seen: &Seen<'_>) -> bool {
 /// Who waits for whom, by connections whose windows are closed.
 struct Chains<'a> {
     closed: Vec<&'a Seen<'a>>,
-    /// Who does not read each of them, where that is on this host.
-    readers: Vec<Vec<u32>>,
-    /// Who sends on each of them.
-    senders: Vec<Vec<u32>>,
-    /// By process those on which it sends and is asked about, and how many it does not read.
-    sends: HashMap<u32, Vec<usize>, RandomState>,
-    unread: HashMap<u32, usize, RandomState>,
+    /// Who sends on each of them, and who does not read it, where that is on this host.
+    ends: Vec<[Vec<u32>; 2]>,
+    waits: HashMap<u32, Waits, RandomState>,
+}
+
+/// What a process waits for.
+#[derive(Default)]
+struct Waits {
+    /// Connections on which it sends and that are asked about, and those that it does not read.
+    sends: usize,
+    unread: usize,
+    /// Who does not read what it sends; none where that is elsewhere.
+    to: HashSet<Option<u32>, RandomState>,
 }
 
 impl<'a> Chains<'a> {
-    /// No chain of processes is longer.
-    const LONGEST: usize = 16;
-
     fn of(comparison: &'a Comparison<'_>, closed: Vec<&'a Seen<'a>>) -> Self {
         let pids = |seen: &Seen<'_>| {
             let holders = comparison.holders(seen.record).iter();
-            let mut pids: Vec<u32> = holders.map(|holder| holder.process.pid).collect();
-            pids.sort_unstable();
-            pids.dedup();
-            pids
+            each_once(holders.map(|holder| holder.process)).iter().map(|one| one.pid).collect()
         };
-        let reader = |seen: &&Seen<'_>| comparison.peer(seen).map_or_else(Vec::new, pids);
-        let readers: Vec<Vec<u32>> = closed.iter().map(reader).collect();
-        let senders: Vec<Vec<u32>> = closed.iter().map(|seen| pids(seen)).collect();
-        let mut sends: HashMap<u32, Vec<usize>, RandomState> = HashMap::default();
-        let mut unread: HashMap<u32, usize, RandomState> = HashMap::default();
-        for (place, seen) in closed.iter().enumerate() {
-            readers[place].iter().for_each(|pid| *unread.entry(*pid).or_default() += 1);
-            if comparison.wants_seen(seen) {
-                senders[place].iter().for_each(|pid| sends.entry(*pid).or_default().push(place));
+        let ends =
+            |seen: &&Seen<'_>| [pids(seen), comparison.peer(seen).map_or_else(Vec::new, pids)];
+        let ends: Vec<[Vec<u32>; 2]> = closed.iter().map(ends).collect();
+        let mut waits: HashMap<u32, Waits, RandomState> = HashMap::default();
+        for (seen, [senders, readers]) in closed.iter().zip(&ends) {
+            for reader in readers {
+                waits.entry(*reader).or_default().unread += 1;
+            }
+            for sender in senders.iter().filter(|_| comparison.wants_seen(seen)) {
+                let sender = waits.entry(*sender).or_default();
+                sender.sends += 1;
+                sender.to.extend(readers.iter().copied().map(Some));
+                if readers.is_empty() {
+                    sender.to.insert(None);
+                }
             }
         }
-        Self { closed, readers, senders, sends, unread }
+        Self { closed, ends, waits }
     }
 
-    /// Whether those who do not read a connection cannot pass on what they would: for about as many
-    /// they wait for others, of whom the last is told of, and is not who sends here.
+    /// Whether those who do not read a connection cannot pass on what they would, but wait for others,
+    /// of whom the last does not wait for who sends here.
     fn is_held_up(&self, place: usize) -> bool {
-        let readers = &self.readers[place];
-        let mut path = self.senders[place].clone();
-        path.extend(readers);
-        !readers.is_empty() && readers.iter().all(|reader| self.passes_on(*reader, &path))
+        let [senders, readers] = &self.ends[place];
+        let is_held = |reader: &u32| self.waits(*reader) && self.leads_out(*reader, senders);
+        !readers.is_empty() && readers.iter().all(is_held)
     }
 
-    fn passes_on(&self, reader: u32, path: &[u32]) -> bool {
-        let (sends, unread) = (self.sends.get(&reader), self.unread.get(&reader));
-        let sends = sends.map_or(&[][..], Vec::as_slice);
-        sends.len() * 2 >= unread.copied().unwrap_or(0)
-            && sends.iter().any(|next| self.leads_out(*next, path))
+    /// Whether a process waits to send on about as many connections as it does not read.
+    fn waits(&self, pid: u32) -> bool {
+        self.waits.get(&pid).is_some_and(|it| it.sends > 0 && it.sends * 2 >= it.unread)
     }
 
-    /// Whether somebody does not read that connection who waits for nobody of the path.
-    fn leads_out(&self, place: usize, path: &[u32]) -> bool {
-        let readers = &self.readers[place];
-        let waits = |reader: &u32| {
-            let longer = [path, &[*reader]].concat();
-            self.sends.contains_key(reader) && !self.passes_on(*reader, &longer)
-        };
-        path.len() < Self::LONGEST
-            && !readers.iter().any(|reader| path.contains(reader))
-            && (readers.is_empty() || !readers.iter().all(waits))
+    /// Whether one of those that a process waits for, directly or not, waits for nobody.
+    fn leads_out(&self, reader: u32, senders: &[u32]) -> bool {
+        let mut known: HashSet<u32, RandomState> = senders.iter().copied().collect();
+        known.insert(reader);
+        let mut open = vec![reader];
+        while let Some(next) = open.pop().and_then(|pid| self.waits.get(&pid)) {
+            for to in &next.to {
+                match *to {
+                    Some(pid) if !known.insert(pid) => {}
+                    Some(pid) if self.waits(pid) => open.push(pid),
+                    _ => return true,
+                }
+            }
+        }
+        false
     }
 }
 

@@ -269,11 +269,10 @@ impl Group {
             self.relapsed |=
                 later.relapsed || self.failed_at > 0 && (self.has_recovered() || is_between);
         }
-        let again = |one: &Self| Some(one.connected_again).filter(|time| *time > 0);
         self.connected_again = match later.failed_at {
             0 if self.has_recovered() => self.connected_again,
             0 => later.connected_first,
-            _ => again(later).unwrap_or(self.connected_again.min(later.failed_at)),
+            _ => later.connected_again,
         };
         self.connected_first = or_first(self.connected_first, later.connected_first);
         self.failed_at = self.failed_at.max(later.failed_at);
