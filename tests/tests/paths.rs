@@ -1,7 +1,11 @@
 //! What two hosts have of each other when neither is at fault alone: an address on which nobody listens,
 //! and a path that loses what is large.
 
-use std::{thread, time::Duration};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::Duration,
+};
 
 use serde_json::json;
 use tracer_tests::{case::Hosts, kernel::lacks, remedy::succeeds};
@@ -80,4 +84,57 @@ say('answered'); hold()",
     );
     succeeds(dead, "tcp_mtu_probing");
     assert_eq!(client.answer(), "answered", "smaller segments have arrived");
+}
+
+/// As a radio link, a bad cable or a policer does, beside a path on which all is well.
+#[test]
+fn segments_that_a_path_loses_are_counted_by_peer() {
+    const EACH: u64 = 20;
+    let hosts = Hosts::connected();
+    let link = hosts.link();
+    let sent = AtomicU64::new(0);
+    link.lose(move |from, segment| {
+        from == 0
+            && !segment.data.is_empty()
+            && sent.fetch_add(1, Ordering::Relaxed).is_multiple_of(EACH)
+    });
+    let (server, _) = hosts.start(
+        0,
+        "server",
+        "
+l = listen('0.0.0.0', 8080); say('listening')
+def serve(c):
+    c.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    while True: c.sendall(b'x' * 1000); time.sleep(.01)
+while True: c, _ = l.accept(); threading.Thread(target=serve, args=(c,), daemon=True).start()",
+    );
+    let (_client, _) = hosts.start(
+        1,
+        "client",
+        "
+def take(c):
+    while c.recv(65536): pass
+for server in 4 * ['10.89.0.1'] + 2 * [SERVER]:
+    c = socket.create_connection((server, 8080))
+    threading.Thread(target=take, args=(c,), daemon=True).start()
+say('connected'); hold()",
+    );
+    thread::sleep(Duration::from_secs(1));
+    let diagnosis = hosts.diagnose(0, "4s");
+    let found = diagnosis.only("retransmissions");
+    let evidence = found.at("/finding/evidence");
+    let text = found.text("/finding/text").unwrap();
+    assert!(text.contains("to 10.89.0.2 were lost") && text.contains("on 4 connections"), "{text}");
+    assert_eq!(found.at("/finding/severity"), "warning", "{found}");
+    let number = |at: &serde_json::Value, name: &str| at[name].as_u64().unwrap();
+    let lost = number(evidence, "retransmitted") - number(evidence, "duplicates");
+    let of_each = number(evidence, "segments") / lost;
+    assert!((EACH / 2..=EACH * 3 / 2).contains(&of_each), "{found}");
+    assert!(number(&evidence["others"], "segments") > 100, "{found}");
+    assert_eq!(evidence["others"]["retransmitted"], 0, "{found}");
+    assert_eq!(evidence["processes"][0]["pid"], server.pid(), "{found}");
+    assert!(succeeds(found, "tc -s qdisc show").contains("dropped 0"), "{found}");
+    assert!(succeeds(found, "ip -s -s link show").contains("slow0"), "{found}");
+    assert!(hosts.diagnose(1, "2s").all("retransmissions").is_empty(), "the client's side");
+    hosts.is_traced_soon(0, "retransmissions");
 }

@@ -48,6 +48,18 @@ const TRIED: &[(&str, &str, &str, &str)] = &[
         "connecting",
         "an_rst_that_a_packet_filter_sends_is_not_told_as_the_peer_s",
     ),
+    (
+        "retransmissions",
+        "tc -s qdisc show",
+        "paths",
+        "segments_that_a_path_loses_are_counted_by_peer",
+    ),
+    (
+        "retransmissions",
+        "ip -s -s link show",
+        "paths",
+        "segments_that_a_path_loses_are_counted_by_peer",
+    ),
     // `timeout 3 bash -c '</dev/tcp/…'`
     (
         "dead_peer",

@@ -29,6 +29,7 @@ mod parts;
 mod peer_not_reading;
 mod process_ended;
 mod remedies;
+mod retransmissions;
 mod self_connect;
 mod stuck_handshake;
 mod stuck_state;
@@ -71,6 +72,7 @@ pub use self::{
     },
     peer_not_reading::PeerNotReading,
     process_ended::{EndedGroup, Ends, ProcessEnded},
+    retransmissions::{Path, Retransmissions, Segments},
     self_connect::SelfConnect,
     stuck_handshake::StuckHandshake,
     stuck_state::StuckState,
@@ -256,6 +258,8 @@ findings! {
     NotReading(Box<NotReading>): NotReading = "not_reading",
     /// Sockets stay in a state for too long.
     StuckState(Box<StuckState>): StuckState = "stuck_state",
+    /// Segments are lost on their way to peers that answer.
+    Retransmissions(Box<Retransmissions>): Retransmissions = "retransmissions",
     /// Idle connections that would never notice a dead peer.
     NoKeepalive(NoKeepalive): NoKeepalive = "no_keepalive",
     /// Many short connections to one destination, each used once.

@@ -40,6 +40,7 @@ mod held;
 mod history;
 mod idle;
 mod limits;
+mod losses;
 mod observed;
 mod peers;
 mod queues;
@@ -109,6 +110,7 @@ const SNAPSHOTS: &[&[Detector]] = &[
     limits::DETECTORS,
     queues::DETECTORS,
     handshakes::DETECTORS,
+    losses::DETECTORS,
     dead_peers::DETECTORS,
     windows::DETECTORS,
     unread::DETECTORS,

@@ -149,6 +149,7 @@ pub const TERMS: &[Term] = &[
     term(Findings, "peer_not_reading", "", &["zero-window"]),
     term(Findings, "not_reading", "", &[]),
     term(Findings, "stuck_state", "", &["orphan"]),
+    term(Findings, "retransmissions", "", &["data-lost"]),
     term(Findings, "no_keepalive", "", &["keepalive-timeout"]),
     term(Findings, "churn", "", &[]),
     term(Findings, "process_ended", "", &[]),

@@ -139,6 +139,8 @@ offsets! {
     copied_seq = "tcp_sock" "copied_seq";
     srtt_us = "tcp_sock" "srtt_us" optional;
     total_retrans = "tcp_sock" "total_retrans" optional;
+    data_segs_out = "tcp_sock" "data_segs_out" optional;
+    dsack_dups = "tcp_sock" "dsack_dups" optional;
     bytes_acked = "tcp_sock" "bytes_acked";
     bytes_received = "tcp_sock" "bytes_received";
     rcv_tstamp = "tcp_sock" "rcv_tstamp" optional;

@@ -17,6 +17,7 @@
 mod config;
 mod plain;
 mod record;
+mod sent;
 mod timers;
 
 pub use config::{
@@ -27,6 +28,7 @@ pub use record::{
     Counters, Handled, Holder, NO_DESCRIPTOR, NOTES, PATH_DEPTH, PATH_NAME, Program, Record, flag,
     kind,
 };
+pub use sent::Sent;
 pub use timers::Timers;
 
 /// Names of the maps, globals and programs in the object file, as the user half looks them up.

@@ -127,7 +127,8 @@ pub struct Record {
     /// namespace's `tcp_fin_timeout`; 0 where neither is known. Negative: it is reset at once.
     pub linger2: i32,
     /// Sequence number of the segment of a retransmission. Of a listener in a snapshot how much it
-    /// has dropped (`sk_drops`: connections without room, and segments that make none).
+    /// has dropped (`sk_drops`: connections without room, and segments that make none), of another
+    /// full socket there what [`Sent`](crate::Sent) says, as in `fd`.
     pub segment_seq: u32,
     /// Local port, host order.
     pub local_port: u16,

@@ -290,6 +290,13 @@ impl Full {
         timers.put(record);
     }
 
+    /// What only a snapshot needs: what was sent, see [`tracer_wire::Sent`].
+    #[inline(always)]
+    pub(super) fn describe_sent(self, record: &mut Record) {
+        record.segment_seq = self.0.load(offset!(data_segs_out));
+        record.fd = self.0.load(offset!(dsack_dups));
+    }
+
     /// What only a snapshot needs, of a listener: what it has dropped.
     #[inline(always)]
     pub(super) fn describe_drops(self, record: &mut Record) {

@@ -1,18 +1,22 @@
 //! What is kept of an earlier snapshot, to compare later ones with.
 //!
 //! Most sockets of a busy host are connected or in TIME_WAIT; of these, only the ports they use
-//! matter later. The others are few: listeners, what waits for them, and what nobody closes.
+//! matter later, and what was sent on those that send. The others are few: listeners, what waits
+//! for them, and what nobody closes.
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use tracer_event::{finding::Scope, state::State};
-use tracer_wire::Record;
+use tracer_wire::{Record, Sent};
 
 use super::HostSnapshot;
 use crate::{
     connection::SocketId, listeners::awaits_accept, ports, table::Snapshot, time_wait::Ticks,
-    unread::is_unread,
+    timeouts, unread::is_unread,
 };
+
+/// Who has sent something this short a time ago will be compared, nanoseconds.
+const SENDING: u64 = 60_000_000_000;
 
 /// An earlier snapshot, without the sockets that are not compared.
 #[derive(Debug, Default)]
@@ -21,6 +25,8 @@ pub struct Baseline {
     pub(crate) look: HostSnapshot,
     /// Ephemeral ports in use, by namespace and what they serve.
     pub(super) ports: HashMap<(u32, Scope), u32, RandomState>,
+    /// What was sent on the connections that were sending, and `bytes_acked`.
+    pub(super) sent: HashMap<SocketId, (Sent, u64), RandomState>,
 }
 
 impl Baseline {
@@ -34,7 +40,13 @@ impl Baseline {
         let records = look.snapshot.records.iter().filter(stands_still).copied().collect();
         let ports = ports::usage(&look.snapshot.records, &look.host, ticks).into_iter();
         let ports = ports.map(|one| ((one.netns, one.scope), one.busy())).collect();
-        Self { look: with_records(look, records), ports }
+        let sending = |record: &Record| {
+            let is_sending = timeouts::since(record, record.last_sent, ticks)? < SENDING;
+            let sent = Sent::of(record).filter(|_| is_sending)?;
+            Some((SocketId::of(record), (sent, record.bytes_acked)))
+        };
+        let sent = look.snapshot.records.iter().filter_map(sending).collect();
+        Self { look: with_records(look, records), ports, sent }
     }
 
     /// When the snapshot was taken.

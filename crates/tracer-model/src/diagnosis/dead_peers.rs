@@ -8,6 +8,7 @@ use tracer_wire::{Record, flag};
 
 use super::{
     comparison::{Comparison, Detector, Seen},
+    losses,
     peers::{Key, connections, key, payload, severity, silence},
     queues,
 };
@@ -112,6 +113,7 @@ fn dead_peers(comparison: &Comparison<'_>) -> Vec<Finding> {
     let found: Vec<(Unanswered, Member<'_>)> = silent
         .filter_map(|seen| member(comparison, seen))
         .filter(|(_, member)| comparison.wants_seen(member.seen) && !is_queued(comparison, member))
+        .filter(|(_, member)| !losses::explain(comparison, member.seen, member.tries))
         .collect();
     if found.is_empty() {
         return Vec::new();

@@ -4,6 +4,7 @@ mod accepting;
 mod alike;
 mod forwarding;
 mod innocent;
+mod losses;
 mod silence;
 mod situation;
 mod stuck;

@@ -58,6 +58,12 @@ stuck_state =
     .title = stuck_state: sockets stay in a state for too long
     .what = Nothing moves, and a healthy connection would have left the state: the peer has not closed its
         side (FIN_WAIT2), or does not answer (SYN_SENT, SYN_RECV, FIN_WAIT1, CLOSING, LAST_ACK).
+retransmissions =
+    .title = retransmissions: segments are lost on the way
+    .what = Segments with data do not arrive and are sent again. Each costs a round trip, or a time-out of
+        200 ms and more, and TCP sends less at once from then on.
+    .many = See whether this host drops them (tc -s qdisc, ip -s link), else go along the path (mtr). A link that
+        is full loses segments as well.
 no_keepalive =
     .title = no_keepalive: a dead peer would never be noticed
     .what = Idle connections with neither keepalive nor TCP_USER_TIMEOUT stay ESTABLISHED for ever if the

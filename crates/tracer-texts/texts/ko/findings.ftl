@@ -57,6 +57,12 @@ stuck_state =
     .title = stuck_state: 소켓이 한 상태에 너무 오래 머문다
     .what = 아무것도 움직이지 않고, 정상적인 연결이라면 이미 그 상태를 떠났을 시간입니다. 상대가 자기 쪽을 닫지
         않았거나(FIN_WAIT2) 응답하지 않습니다(SYN_SENT, SYN_RECV, FIN_WAIT1, CLOSING, LAST_ACK).
+retransmissions =
+    .title = retransmissions: 세그먼트가 가는 길에 유실된다
+    .what = 데이터 세그먼트가 도착하지 않아 다시 보냅니다. 그때마다 왕복 시간 하나, 또는 200 ms 이상의 타임아웃이
+        들고, TCP는 그때부터 한 번에 더 적게 보냅니다.
+    .many = 이 호스트가 버리는지 보고(tc -s qdisc, ip -s link), 아니면 경로를 따라가 보세요(mtr). 꽉 찬 링크도
+        세그먼트를 잃습니다.
 no_keepalive =
     .title = no_keepalive: 상대가 사라져도 알아채지 못한다
     .what = keepalive도 TCP_USER_TIMEOUT도 없는 유휴 연결은 상대가 사라지면 끝없이 ESTABLISHED로 남습니다.

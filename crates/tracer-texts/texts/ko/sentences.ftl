@@ -109,6 +109,20 @@ fins-waiting = , 그 뒤의 FIN { $fins }개도 나가지 못함
 never-noticed = { $who }: 연결 { $count }개에서 상대가 사라져도 알 수 없음, 최대 { $longest } 동안 유휴. keepalive도
     user timeout도 설정되지 않음
 
+# retransmissions
+segments-lost = 세그먼트 { $segments }개 중 { $lost }개({ $percent } %)
+segments-sent-again = { $lost }가 { $peers } 쪽으로 가다가 유실되어 다시 보냄, { $connections }
+none-to-compare = 다른 상대에게 보낸 것이 없어 이 호스트와 경로를 구별할 수 없음
+lost-to-others = { $lost }
+others-fare-better = { $lost }. 이 호스트의 링크처럼 모두가 함께 쓰는 것은 원인이 아님
+others-fare-alike = { $lost }. 이 호스트의 링크처럼 모두가 함께 쓰는 것부터 볼 것
+lost-to-peer = { $peer }: { $lost }
+sent-twice = 도착했는데도 다시 보낸 것 { $twice }개
+remedy-drops-of-queue = 이 호스트가 버리는지 보기: `dropped`가 늘면 큐가 차거나 속도 제한에 걸린 것
+remedy-errors-of-interface = 인터페이스의 오류와 drop: 케이블, 드라이버, 꽉 찬 링에서 생김
+remedy-where-on-the-way = 아니면 경로 문제임. 상대의 수치와 비교하고 경로를 따라가 볼 것(mtr, 양쪽에서). 꽉 찬 링크도 세그먼트를 잃으며, 대역폭을
+    늘리거나 한 번에 덜 보내야 함
+
 # stuck_state
 stuck-in-state = { $connections }: { $state } 상태로 최대 { $oldest }, { $cause }
 stuck-no-answer = 상대가 응답하지 않음

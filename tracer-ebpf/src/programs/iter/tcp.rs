@@ -64,6 +64,7 @@ fn describe(socket: Common, session: u64, record: &mut Record) -> bool {
                 full.note_waiting(session);
             } else {
                 full.describe_timers(record);
+                full.describe_sent(record);
                 if record.flags & flag::HAS_SOCKET == 0 {
                     record.listener = socket.waits_for(session);
                 }

@@ -116,6 +116,21 @@ fn ended_in(processes: u64, pod_name: Option<PodName>) -> Finding {
     })))
 }
 
+/// The first of three peers has lost most.
+fn lossy() -> Finding {
+    let sent =
+        |connections, segments, again, twice| Segments { connections, segments, again, twice };
+    let path = |last, sent| Path { peer: at(&format!("10.0.0.{last}"), 0), sent };
+    of(Problem::Retransmissions(Box::new(Retransmissions {
+        sent: sent(8, 14_207, 412, 6),
+        more_peers: 1,
+        peers: vec![path(9, sent(4, 9_000, 400, 6)), path(8, sent(2, 4_000, 10, 0))],
+        others: sent(5, 22_101, 3, 0),
+        processes: vec![app(900)],
+        observed: 5_000_000_000,
+    })))
+}
+
 fn churn(minutes_left: Option<f64>) -> Finding {
     of(Problem::Churn(Churn {
         others: 0,
@@ -199,6 +214,10 @@ fn two_peers() -> Connections {
 )]
 #[case(ended(3), "container 3f2a9c1b04de (app[900] and 2 more) has ended: 2 closed normally")]
 #[case(
+    lossy(),
+    "406 of 14,207 segments (2.9 %) to 10.0.0.9, 10.0.0.8, 1 more were lost and sent again, on 8 connections"
+)]
+#[case(
     churn(Some(0.5)),
     "app[900] opens 500 connections/s to 10.0.0.9:80, each used once for 800µs: reuse would save \
      25 % of the time; its ports are exhausted in less than a minute"
@@ -228,6 +247,40 @@ fn evidence_says_what_becomes_of_the_idle_ones() {
     assert_eq!(lines, expected);
 }
 
+#[rstest]
+#[case(0, 0, "nothing was sent to other peers, which could tell this host from the path")]
+#[case(100, 0, "0 of 100 segments (0.0 %)")]
+#[case(
+    20_000,
+    10,
+    "10 of 20,000 segments (0.1 %): it is not what all share, such as this host's link"
+)]
+#[case(
+    20_000,
+    400,
+    "400 of 20,000 segments (2.0 %): look at what all share first, such as this host's link"
+)]
+fn whether_others_lose_as_much_says_where_to_look(
+    #[case] segments: u64,
+    #[case] again: u64,
+    #[case] words: &str,
+) {
+    let Problem::Retransmissions(mut lossy) = lossy().problem else { panic!("it is not") };
+    lossy.others = Segments { connections: 5, segments, again, twice: 0 };
+    let evidence = lossy.evidence();
+    let lines: Vec<String> =
+        evidence.iter().map(|Line { label, text }| format!("{label}: {text}")).collect();
+    let expected = [
+        "processes: app[900]",
+        "observed: 5.00s",
+        "peer: 10.0.0.9: 394 of 9,000 segments (4.4 %)",
+        "peer: 10.0.0.8: 10 of 4,000 segments (0.2 %)",
+        "not lost: 6 more were sent again though they had arrived",
+        &format!("others: {words}"),
+    ];
+    assert_eq!(lines, expected);
+}
+
 #[test]
 fn what_is_written_is_read_again_and_remedies_are_few() {
     for finding in all() {
@@ -237,15 +290,16 @@ fn what_is_written_is_read_again_and_remedies_are_few() {
         let (code, remedies) = (inside.problem.code(), inside.remedies());
         assert!((1..=3).contains(&remedies.len()), "{code}: {remedies:?}");
         for command in remedies.iter().filter_map(|remedy| remedy.command.as_ref()) {
-            let of_namespace =
-                ["ss ", "sysctl ", "timeout "].iter().any(|tool| command.contains(tool));
+            let of_namespace = ["ss ", "sysctl ", "timeout ", "tc ", "ip "]
+                .iter()
+                .any(|tool| command.contains(tool));
             assert_eq!(command.starts_with("nsenter -t 77 -n "), of_namespace, "{code}: {command}");
         }
         assert!(inside.evidence().iter().all(|line| line.label.len() < 12), "{code}");
     }
 }
 
-fn all() -> [Finding; 10] {
+fn all() -> [Finding; 11] {
     [
         dead(Unanswered::Data, connections(HERE(), 1, 0)),
         dead(Unanswered::Fin, connections(THERE(), 2, 2)),
@@ -257,6 +311,7 @@ fn all() -> [Finding; 10] {
         unprobed(),
         churn(None),
         churn(Some(3.0)),
+        lossy(),
     ]
 }
 

@@ -24,7 +24,13 @@ fn with(record: Record, timers: Timers) -> Record {
 
 /// Data that was first retransmitted so many seconds ago, and an acknowledgement that came so many
 /// seconds ago.
-fn retransmitting(n: u64, state: State, since: u64, heard: u64, retransmits: u8) -> Record {
+pub(super) fn retransmitting(
+    n: u64,
+    state: State,
+    since: u64,
+    heard: u64,
+    retransmits: u8,
+) -> Record {
     let record = Record {
         snd_una: 1_000,
         snd_nxt: 21_000,
