@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tracer_wire::Sent;
 
 use super::{
     close::Close,
@@ -83,6 +84,18 @@ pub struct Transition {
     /// At the end: how it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub close: Option<Close>,
+    /// Where the full socket ends, and its life was seen from the beginning: for findings, not told.
+    #[serde(skip)]
+    pub life: Option<Life>,
+}
+
+/// What a full socket has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Life {
+    /// When it began, nanoseconds of `CLOCK_MONOTONIC`.
+    pub began: u64,
+    /// What it has sent.
+    pub sent: Sent,
 }
 
 impl Transition {
@@ -100,6 +113,7 @@ impl Transition {
             sequence: None,
             sent: None,
             close: None,
+            life: None,
             orphaned: false,
             at_exit: false,
         }

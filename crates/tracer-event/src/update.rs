@@ -12,7 +12,7 @@ pub use super::{
     segment::{Answered, Direction, Segment},
     sequence::Sequence,
     subject::{Role, Subject},
-    transition::{Edge, Handshake, Source, Transition},
+    transition::{Edge, Handshake, Life, Source, Transition},
 };
 
 /// One thing to tell.

@@ -128,7 +128,7 @@ pub struct Record {
     pub linger2: i32,
     /// Sequence number of the segment of a retransmission. Of a listener in a snapshot how much it
     /// has dropped (`sk_drops`: connections without room, and segments that make none), of another
-    /// full socket there what [`Sent`](crate::Sent) says, as in `fd`.
+    /// full socket there, and where a state changes, what [`Sent`](crate::Sent) says, as in `fd`.
     pub segment_seq: u32,
     /// Local port, host order.
     pub local_port: u16,

@@ -1,11 +1,11 @@
-//! What a socket has sent, which only snapshots read.
+//! What a socket has sent.
 
 use crate::{Record, kind, state};
 
 /// Segments with data over the life of a connection, modulo 2³².
 ///
-/// In a snapshot nobody has sent a segment again or accepted a descriptor just now: the places of
-/// [`Record::segment_seq`] and [`Record::fd`] are these here, so that no record grows.
+/// In a snapshot, and where a state changes, no segment is sent again and no descriptor accepted: the
+/// places of [`Record::segment_seq`] and [`Record::fd`] are these here, so that no record grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sent {
     /// `tcp_sock.data_segs_out`, those that were sent again included; 0 also where this kernel does
@@ -19,10 +19,11 @@ pub struct Sent {
 }
 
 impl Sent {
-    /// Of a full socket in a snapshot; `None` of any other record.
+    /// Of a full socket in a snapshot, or whose state changes; `None` of any other record.
     #[must_use]
     pub fn of(record: &Record) -> Option<Self> {
-        let is_full = record.kind == kind::SOCKET && record.new_state != state::LISTEN;
+        let is_full = matches!(record.kind, kind::SOCKET | kind::STATE | kind::STATE_CAUGHT)
+            && record.new_state != state::LISTEN;
         let Record { segment_seq: segments, total_retrans: again, fd: twice, .. } = *record;
         is_full.then_some(Self { segments, again, twice })
     }
@@ -43,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_full_socket_of_a_snapshot_has_sent_anything_and_its_counters_may_wrap() {
+    fn only_a_full_socket_has_sent_anything_and_its_counters_may_wrap() {
         let record = |segment_seq, total_retrans, fd| Record {
             kind: kind::SOCKET,
             new_state: state::ESTABLISHED,
@@ -55,8 +56,14 @@ mod tests {
         let (earlier, now) = (record(u32::MAX, 3, 1), record(9, 5, 2));
         let since = Sent::of(&now).zip(Sent::of(&earlier)).map(|(now, earlier)| now.since(earlier));
         assert_eq!(since, Some(Sent { segments: 10, again: 2, twice: 1 }));
-        for kind in [kind::STATE, kind::TIME_WAIT_SOCKET, kind::REQUEST_SOCKET] {
-            assert_eq!(Sent::of(&Record { kind, ..now }), None);
+        for (kind, is_full) in [
+            (kind::STATE, true),
+            (kind::STATE_CAUGHT, true),
+            (kind::RETRANSMIT, false),
+            (kind::TIME_WAIT_SOCKET, false),
+            (kind::REQUEST_SOCKET, false),
+        ] {
+            assert_eq!(Sent::of(&Record { kind, ..now }).is_some(), is_full);
         }
         assert_eq!(Sent::of(&Record { new_state: state::LISTEN, ..now }), None);
     }

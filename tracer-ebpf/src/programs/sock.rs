@@ -290,7 +290,7 @@ impl Full {
         timers.put(record);
     }
 
-    /// What only a snapshot needs: what was sent, see [`tracer_wire::Sent`].
+    /// What was sent, see [`tracer_wire::Sent`].
     #[inline(always)]
     pub(super) fn describe_sent(self, record: &mut Record) {
         record.segment_seq = self.0.load(offset!(data_segs_out));

@@ -138,11 +138,12 @@ impl Explain for Retransmissions {
             when: "one segment in a hundred or more to a peer was sent again, ten at least (twenty where no single \
                    peer has ten): info, from three in a hundred on a warning",
             evidence: "the kernel's counts of segments with data, of those sent again, and of what peers report to \
-                       have received twice (DSACK), on connections that are in both snapshots, had sent something in \
-                       the minute before the first, and on which the peer has acknowledged something meanwhile",
+                       have received twice (DSACK), of connections that began and were closed meanwhile, and of those \
+                       in both snapshots that had sent something in the minute before the first, and on which the \
+                       peer has acknowledged something since",
             unknown: "where on the way they are lost; whether the link is just full, since that is how TCP finds its \
-                      rate; what peers had to send again to this host; connections that are shorter than the \
-                      observation",
+                      rate; what peers had to send again to this host; whether a server of another host \
+                      has dropped what came to its full accept queue",
         }
     }
 

@@ -8,13 +8,17 @@ use tracer_wire::Sent;
 
 use super::{
     Baseline,
-    common::most_first,
+    common::{has_room, most_first},
     comparison::{Comparison, Detector, Seen},
+    queues,
 };
 use crate::connection::SocketId;
 use tracer_event::{
+    close::Reason,
     endpoint::{Endpoint, Tuple},
     finding::{Finding, Path, Problem, Retransmissions, Segments, Severity},
+    process::Process,
+    update::{Subject, Transition},
 };
 
 pub(super) const DETECTORS: &[Detector] = &[retransmissions];
@@ -30,31 +34,140 @@ const OF_ALL: u64 = 20;
 /// Peers and processes named.
 const NAMED: usize = 8;
 
-/// What was sent to a peer, and the connections on which something was lost.
-#[derive(Default)]
-struct Tally<'a> {
-    sent: Segments,
-    losers: Vec<&'a Seen<'a>>,
+/// What connections have sent that began and ended while observed, by namespace, peer and process.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Over(HashMap<(u32, IpAddr, u32), (Segments, Subject), RandomState>);
+
+impl Over {
+    /// Takes note of the end of a full socket whose peer has acknowledged everything.
+    pub(super) fn note(&mut self, transition: &Transition, since: u64) {
+        /// SYN and FIN are sent again as well.
+        const WITHOUT_DATA: u64 = 2;
+        let Transition { ref subject, close, .. } = *transition;
+        let Some(life) = transition.life.filter(|life| life.began >= since) else { return };
+        if close.is_some_and(|close| close.reason != Reason::Graceful) {
+            return;
+        }
+        if let Some(mut sent) = segments(life.sent) {
+            sent.segments += WITHOUT_DATA;
+            let pid = subject.owner.map_or(0, |owner| owner.process.pid);
+            let key = (subject.tuple.netns, subject.tuple.peer.address(), pid);
+            self.sum(key, (sent, *subject));
+        }
+    }
+
+    /// Adds what was observed next.
+    pub(super) fn add(&mut self, later: &Self) {
+        for (key, one) in &later.0 {
+            self.sum(*key, *one);
+        }
+    }
+
+    fn sum(&mut self, key: (u32, IpAddr, u32), (sent, subject): (Segments, Subject)) {
+        if has_room(&self.0, &key) {
+            let (sum, _) = self.0.entry(key).or_insert((Segments::default(), subject));
+            *sum = sum.and(sent);
+        }
+    }
 }
 
-/// By namespace.
-type Peers<'a> = HashMap<u32, HashMap<IpAddr, Tally<'a>, RandomState>, RandomState>;
+/// What was sent to a peer, and by whom of it that which was lost.
+#[derive(Default)]
+struct Tally {
+    sent: Segments,
+    losers: Vec<Process>,
+    is_wanted: bool,
+}
+
+impl Tally {
+    fn add(&mut self, sent: Segments, loser: Option<Process>, is_wanted: impl FnOnce() -> bool) {
+        self.sent = self.sent.and(sent);
+        if sent.lost() > 0 {
+            self.losers.extend(loser);
+            self.is_wanted |= is_wanted();
+        }
+    }
+}
+
+type Peers = HashMap<IpAddr, Tally, RandomState>;
 
 /// A finding for each namespace.
 fn retransmissions(comparison: &Comparison<'_>) -> Vec<Finding> {
-    let mut namespaces = Peers::default();
+    let mut namespaces: HashMap<u32, Peers, RandomState> = HashMap::default();
+    let mut tally = |netns, peer, sent, loser, is_wanted: &dyn Fn() -> bool| {
+        namespaces.entry(netns).or_default().entry(peer).or_default().add(sent, loser, is_wanted);
+    };
     for seen in &comparison.seen {
-        let Some(sent) = sent(comparison.input.first, seen) else { continue };
+        let Some(sent) = since(comparison.input.first, seen) else { continue };
         let tuple = seen.tuple();
-        let peers = namespaces.entry(tuple.netns).or_default();
-        let tally = peers.entry(tuple.peer.address()).or_default();
-        tally.sent = tally.sent.and(sent);
-        if sent.lost() > 0 {
-            tally.losers.push(seen);
+        let holder = comparison.holders(seen.record).first().map(|holder| holder.process);
+        let is_wanted = || comparison.wants_seen(seen);
+        tally(tuple.netns, tuple.peer.address(), sent, holder, &is_wanted);
+    }
+    for (&(netns, peer, _), (sent, subject)) in &comparison.input.observed.over.0 {
+        if sent.lost() > 0 && queues::is_told_full(comparison, netns, subject.tuple.peer) {
+            continue;
         }
+        let owner = subject.owner.map(|owner| owner.process);
+        tally(netns, peer, *sent, owner, &|| comparison.wants_subject(subject));
     }
     let find = |(netns, peers)| finding(comparison, netns, peers);
     namespaces.into_iter().filter_map(find).collect()
+}
+
+/// What was sent on a connection while it was observed, if the peer has acknowledged data before and
+/// meanwhile, and does now: a server with a full accept queue does not, nor one that is gone.
+fn since(first: &Baseline, seen: &Seen<'_>) -> Option<Segments> {
+    /// The SYN counts.
+    const SYN: u64 = 1;
+    /// More in a row may be for ever.
+    const IN_A_ROW: u8 = 1;
+    let (earlier, acknowledged) = *first.sent.get(&SocketId::of(seen.record))?;
+    let answers = acknowledged > SYN
+        && seen.record.bytes_acked > acknowledged
+        && seen.record.retransmits <= IN_A_ROW;
+    segments(Sent::of(seen.record)?.since(earlier)).filter(|_| answers)
+}
+
+/// Of one connection; none where this kernel does not count them.
+fn segments(Sent { segments, again, twice }: Sent) -> Option<Segments> {
+    (segments > 0 && again <= segments).then(|| Segments {
+        connections: 1,
+        segments: segments.into(),
+        again: again.into(),
+        twice: twice.min(again).into(),
+    })
+}
+
+fn finding(comparison: &Comparison<'_>, netns: u32, peers: Peers) -> Option<Finding> {
+    let all = |peers: &[(IpAddr, Tally)]| {
+        peers.iter().fold(Segments::default(), |all, (_, tally)| all.and(tally.sent))
+    };
+    let loses = |sent: &Segments, least| sent.lost() >= least && sent.percent() >= PERCENT;
+    let (mut affected, mut others): (Vec<_>, Vec<_>) =
+        peers.into_iter().partition(|(_, tally)| loses(&tally.sent, OF_ONE));
+    if affected.is_empty() && loses(&all(&others), OF_ALL) {
+        (affected, others) = (others, Vec::new());
+    }
+    if !affected.iter().any(|(_, tally)| tally.is_wanted) {
+        return None;
+    }
+    affected.sort_by_key(|(peer, tally)| (Reverse(tally.sent.lost()), *peer));
+    let losers = affected.iter().flat_map(|(_, tally)| tally.losers.iter().copied());
+    let processes = most_first(losers, |process| process.pid).into_iter().take(NAMED);
+    let sent = all(&affected);
+    let path =
+        |(peer, tally): &(IpAddr, Tally)| Path { peer: Endpoint::new(*peer, 0), sent: tally.sent };
+    let problem = Retransmissions {
+        sent,
+        more_peers: affected.len().saturating_sub(NAMED) as u64,
+        peers: affected.iter().take(NAMED).map(path).collect(),
+        others: all(&others),
+        processes: processes.map(|(process, _)| comparison.program(process)).collect(),
+        observed: comparison.elapsed(),
+    };
+    let severity = if sent.percent() >= MANY_PERCENT { Severity::Warning } else { Severity::Info };
+    Some(comparison.finding(severity, netns, Problem::Retransmissions(Box::new(problem))))
 }
 
 /// Whether so many retransmissions in a row to a peer are what chance makes of the segments that are
@@ -72,64 +185,4 @@ pub(super) fn explain(comparison: &Comparison<'_>, seen: &Seen<'_>, in_a_row: u8
         lossy.address() == peer.address() && chance * sent.segments as f64 >= LIKELY
     };
     paths.flatten().any(explains)
-}
-
-/// What was sent on a connection while it was observed, if the peer has acknowledged data before and
-/// meanwhile, and does now: a server with a full accept queue does not, nor one that is gone.
-fn sent(first: &Baseline, seen: &Seen<'_>) -> Option<Segments> {
-    /// The SYN counts.
-    const SYN: u64 = 1;
-    /// More in a row may be for ever.
-    const IN_A_ROW: u8 = 1;
-    let (earlier, acknowledged) = *first.sent.get(&SocketId::of(seen.record))?;
-    let Sent { segments, again, twice } = Sent::of(seen.record)?.since(earlier);
-    let answers = acknowledged > SYN
-        && seen.record.bytes_acked > acknowledged
-        && seen.record.retransmits <= IN_A_ROW;
-    let is_plausible = segments > 0 && again <= segments;
-    (answers && is_plausible).then(|| Segments {
-        connections: 1,
-        segments: segments.into(),
-        again: again.into(),
-        twice: twice.min(again).into(),
-    })
-}
-
-fn finding(
-    comparison: &Comparison<'_>,
-    netns: u32,
-    peers: HashMap<IpAddr, Tally<'_>, RandomState>,
-) -> Option<Finding> {
-    let all = |peers: &[(IpAddr, Tally<'_>)]| {
-        peers.iter().fold(Segments::default(), |all, (_, tally)| all.and(tally.sent))
-    };
-    let loses = |sent: &Segments, least| sent.lost() >= least && sent.percent() >= PERCENT;
-    let (mut affected, mut others): (Vec<_>, Vec<_>) =
-        peers.into_iter().partition(|(_, tally)| loses(&tally.sent, OF_ONE));
-    if affected.is_empty() && loses(&all(&others), OF_ALL) {
-        (affected, others) = (others, Vec::new());
-    }
-    affected.sort_by_key(|(peer, tally)| (Reverse(tally.sent.lost()), *peer));
-    let losers = || affected.iter().flat_map(|(_, tally)| &tally.losers).copied();
-    if !losers().any(|seen| comparison.wants_seen(seen)) {
-        return None;
-    }
-    let holders = losers().filter_map(|seen| comparison.holders(seen.record).first());
-    let processes = most_first(holders.map(|holder| holder.process), |process| process.pid);
-    let processes = processes.into_iter().take(NAMED);
-    let sent = all(&affected);
-    let path = |(peer, tally): &(IpAddr, Tally<'_>)| Path {
-        peer: Endpoint::new(*peer, 0),
-        sent: tally.sent,
-    };
-    let problem = Retransmissions {
-        sent,
-        more_peers: affected.len().saturating_sub(NAMED) as u64,
-        peers: affected.iter().take(NAMED).map(path).collect(),
-        others: all(&others),
-        processes: processes.map(|(process, _)| comparison.program(process)).collect(),
-        observed: comparison.elapsed(),
-    };
-    let severity = if sent.percent() >= MANY_PERCENT { Severity::Warning } else { Severity::Info };
-    Some(comparison.finding(severity, netns, Problem::Retransmissions(Box::new(problem))))
 }

@@ -11,6 +11,7 @@ use super::{
     comparison::{Comparison, Detector},
     ended::Ended,
     history::History,
+    losses::Over,
     refused_here::Refused,
 };
 use tracer_event::{
@@ -43,6 +44,8 @@ pub struct Observed {
     pub(super) history: History,
     /// Attempts to connect to this host that it has refused.
     pub(super) refused: Refused,
+    /// What connections have sent that are over.
+    pub(super) over: Over,
     /// Events lost for good.
     pub lost: u64,
 }
@@ -72,6 +75,7 @@ impl Observed {
 
     fn transition(&mut self, transition: &Transition) {
         self.ended.transition(transition);
+        self.over.note(transition, self.since);
         let Transition { ref subject, from, to, close, .. } = *transition;
         let tuple = subject.tuple;
         self.history.transition(transition);
@@ -112,6 +116,7 @@ impl Observed {
         self.ended.add(&later.ended);
         self.history.add(&later.history);
         self.refused.add(&later.refused);
+        self.over.add(&later.over);
         self.lost += later.lost;
     }
 

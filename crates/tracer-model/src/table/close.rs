@@ -1,6 +1,6 @@
 //! Ends: what `X → CLOSE` means, minisockets, resets.
 
-use tracer_wire::{Record, flag};
+use tracer_wire::{Record, Sent, flag};
 
 use super::{
     Close, Edge, Observer, REUSABLE, Slot, Source, State, Table, Transition, emit::transition,
@@ -16,7 +16,7 @@ use tracer_event::{
     endpoint::Tuple,
     icmp::{self, Icmp},
     reset::ResetReason,
-    update::{Direction, Sequence},
+    update::{Direction, Life, Sequence},
 };
 
 const ECONNRESET: u16 = 104;
@@ -111,6 +111,10 @@ impl Table {
             kernel: (to != State::Closed).then_some(Edge { from, to: State::Closed }),
             sequence: Sequence::of(record),
             close,
+            life: connection
+                .began()
+                .zip(Sent::of(record))
+                .map(|(began, sent)| Life { began, sent }),
             at_exit: at_exit(record, from, State::Closed),
             ..transition(connection, from, to, record.time_ns)
         };

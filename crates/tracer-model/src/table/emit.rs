@@ -17,6 +17,7 @@ pub(super) fn transition(connection: &Connection, from: State, to: State, time: 
         sequence: None,
         sent: None,
         close: None,
+        life: None,
         orphaned: connection.is_orphaned(),
         at_exit: false,
     }

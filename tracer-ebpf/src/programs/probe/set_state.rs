@@ -100,6 +100,7 @@ fn handle(context: &BtfTracePointContext, kind: u8, socket: Common, change: Chan
             full.describe_owner(record);
         }
         full.describe_departure(record, change.entered());
+        full.describe_sent(record);
         if change.entered() == state::CLOSE
             && matches!(change.left(), state::SYN_SENT | state::SYN_RECV)
         {

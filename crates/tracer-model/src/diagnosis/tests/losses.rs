@@ -1,7 +1,15 @@
 //! Segments that are lost on their way.
 
+use tracer_wire::Sent;
+
 use super::{silence::retransmitting, *};
-use tracer_event::finding::Retransmissions;
+use tracer_event::{
+    close::{Close, Reason},
+    endpoint::{Endpoint, Tuple},
+    finding::{Retransmissions, Segments},
+    fixtures,
+    update::{Life, Observer as _, Subject, Transition, Update},
+};
 
 /// A client's end to a host, on which so much has been sent so far.
 fn client(n: u64, host: u8, [segments, again, twice]: [u32; 3], acknowledged: u64) -> Record {
@@ -136,4 +144,66 @@ fn only_those_that_are_asked_about_are_told(#[case] filter: &str, #[case] expect
     let (before, now) = (records([0; 3], 10), records([100, 30, 0], 20));
     let diagnosis = find_wanted(&filter, &look(SECOND, before), &look(SECOND + OBSERVED, now));
     assert_eq!(retransmissions(diagnosis).len(), expected);
+}
+
+/// Forty connections to a server that are over, each with three segments of data.
+fn over(again: u32, began: u64, reason: Option<Reason>) -> Observed {
+    let mut observed = Observed::since(SECOND);
+    let end = |last, port| Endpoint::new([10, 0, 0, last].into(), port);
+    for port in 40_000..40_040 {
+        let tuple = Tuple { local: end(2, port), peer: end(1, SERVER), netns: NETNS };
+        let close = reason.map(|reason| Close::new(reason, None));
+        let sent = Sent { segments: 3, again, twice: 0 };
+        let life = Some(Life { began, sent });
+        let subject = Subject::of_addresses(tuple);
+        let ends = fixtures::transition(State::FinWait2, State::FinWait2);
+        observed.observe(Update::Transition(&Transition { life, close, subject, ..ends }));
+    }
+    observed
+}
+
+fn found_beside(observed: &Observed, sockets: Vec<Record>) -> Vec<(Severity, Retransmissions)> {
+    let (first, last) = (look(SECOND, sockets.clone()), look(SECOND + OBSERVED, sockets));
+    let table = Table::new(table::Options::default());
+    retransmissions(find_in(&Filter::default(), &first, &last, observed, &table))
+}
+
+#[rstest]
+#[case::orphans(1, SECOND, None, 1)]
+#[case::closed(1, SECOND, Some(Reason::Graceful), 1)]
+#[case::nothing_lost(0, SECOND, None, 0)]
+// Part of it was sent before this was observed.
+#[case::older(1, SECOND - 1, None, 0)]
+#[case::perhaps_nobody_was_there(1, SECOND, Some(Reason::RetransmitTimeout), 0)]
+fn what_short_connections_have_lost_is_told(
+    #[case] again: u32,
+    #[case] began: u64,
+    #[case] reason: Option<Reason>,
+    #[case] expected: usize,
+) {
+    let mut observed = Observed::since(SECOND);
+    observed.add(&over(again, began, reason));
+    let found = found_beside(&observed, Vec::new());
+    assert_eq!(found.len(), expected, "{found:?}");
+    for (severity, found) in found {
+        assert_eq!(severity, Severity::Warning);
+        let expected = Segments { connections: 40, segments: 200, again: 40, twice: 0 };
+        assert_eq!(found.sent, expected);
+    }
+}
+
+#[test]
+fn what_a_full_accept_queue_drops_is_not_lost_on_the_way() {
+    let observed = over(1, SECOND, None);
+    let full = listener(9, 8);
+    let first = look(SECOND, vec![full]);
+    let mut last = look(SECOND + OBSERVED, vec![full]);
+    let codes = |last: &HostSnapshot| {
+        let table = Table::new(table::Options::default());
+        let found = find_in(&Filter::default(), &first, last, &observed, &table).findings;
+        found.iter().map(|finding| finding.problem.code()).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(&last), ["accept_queue_full"]);
+    last.snapshot.records.clear();
+    assert_eq!(codes(&last), ["retransmissions"]);
 }

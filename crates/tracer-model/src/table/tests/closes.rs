@@ -7,7 +7,10 @@ use super::{
     lives::{Kernel, Life, MILLISECOND, SECOND, Step},
 };
 use Step::*;
-use tracer_event::{state::State, update::ConnectionSummary};
+use tracer_event::{
+    state::State,
+    update::{ConnectionSummary, Life as Lived},
+};
 
 /// What is reported after ESTABLISHED.
 fn after_opening(open: &[Step], steps: &[Step]) -> Told {
@@ -113,6 +116,11 @@ fn nobody_holds_a_minisocket(#[case] steps: &[Step], #[case] orphaned: bool) {
     assert_eq!(connection.is_orphaned(), orphaned);
 }
 
+/// What full sockets have done that have ended.
+fn lives(told: &Told) -> Vec<Lived> {
+    told.transitions.iter().filter_map(|transition| transition.life).collect()
+}
+
 #[test]
 fn the_story_of_a_passive_close_has_all_of_it() {
     let steps = [
@@ -141,6 +149,8 @@ fn the_story_of_a_passive_close_has_all_of_it() {
     }
     assert_eq!((story.bytes_sent, story.bytes_received), (Some(0), Some(500)));
     assert_eq!(story.retransmits, Some(1));
+    let [life] = lives(&told)[..] else { panic!("{:?}", told.transitions) };
+    assert_eq!((life.began, life.sent.again), (times[0], 1));
     assert_eq!(story.handshake, told.transitions[1].handshake);
 }
 
@@ -165,9 +175,11 @@ fn an_orphan_is_over_when_its_peer_has_closed() {
     let (mut fixture, mut life) =
         Fixture::new().playing(&[Connect, Established, Receive(7), Read, Close, FinAcked]);
     assert!(fixture.told.stories.is_empty());
+    assert_eq!(lives(&fixture.told).len(), 1, "the full socket has ended");
     fixture.play(&mut life, &[Wait(5_000), PeerFin]);
     fixture.look(&[&life]);
     let [story] = &fixture.told.stories[..] else { panic!("{:?}", fixture.told.stories) };
+    assert_eq!(lives(&fixture.told).len(), 1);
     assert_eq!(story.bytes_received, Some(7));
     assert!(story.spent[State::FinWait2.index()] >= 5_000 * MILLISECOND);
 }
