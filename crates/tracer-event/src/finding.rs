@@ -30,6 +30,7 @@ mod peer_not_reading;
 mod process_ended;
 mod remedies;
 mod self_connect;
+mod sockets;
 mod stuck_handshake;
 mod stuck_state;
 mod syn_backlog;
@@ -72,6 +73,7 @@ pub use self::{
     peer_not_reading::PeerNotReading,
     process_ended::{EndedGroup, Ends, ProcessEnded},
     self_connect::SelfConnect,
+    sockets::{SocketOwner, Sockets},
     stuck_handshake::StuckHandshake,
     stuck_state::StuckState,
     syn_backlog::SynBacklog,
@@ -167,9 +169,9 @@ pub trait Explain {
     /// Who has to change what, commands to copy after `enter`, which enters the namespace, and what
     /// does not help.
     fn remedies(&self, enter: &str) -> Vec<Remedy>;
-    /// The processes that it is about.
-    fn processes(&self) -> Vec<u32> {
-        Vec::new()
+    /// The sockets that it is about, as far as it says which.
+    fn sockets(&self) -> Sockets<'_> {
+        Sockets::default()
     }
     /// How many sockets or events it is about: what is many comes first among equals.
     fn count(&self) -> u64;
@@ -275,7 +277,12 @@ findings! {
 impl Problem {
     /// The processes that it is about.
     pub fn processes(&self) -> Vec<u32> {
-        self.explain().processes()
+        self.sockets().owners.iter().map(|owner| owner.process.pid).collect()
+    }
+
+    /// The sockets that it is about, as far as it says which.
+    pub fn sockets(&self) -> Sockets<'_> {
+        self.explain().sockets()
     }
 
     /// How many sockets or events it is about: what is many comes first among equals.

@@ -265,7 +265,11 @@ pub(super) fn holds_anywhere(expression: &Expression, facts: &Facts<'_>) -> Opti
     evaluate(expression, &|condition| is(condition, facts))
 }
 
-fn evaluate(expression: &Expression, is: &impl Fn(&Condition) -> Option<bool>) -> Option<bool> {
+/// Whether an expression holds, by its conditions.
+pub(super) fn evaluate(
+    expression: &Expression,
+    is: &impl Fn(&Condition) -> Option<bool>,
+) -> Option<bool> {
     // The first part that decides it ends it.
     let until = |parts: &[Expression], deciding: bool| {
         let mut result = Some(!deciding);
