@@ -64,14 +64,12 @@ fn the_list_has_containers_and_the_chosen_socket_its_program() {
     assert_eq!(chosen.executable.as_deref(), Some("/usr/bin/load"));
 }
 
-/// As `tracer sockets` has it: by the kernel's timers, not since the trace began.
-#[test]
-fn a_socket_from_before_is_as_old_as_the_kernel_says_at_least() {
+/// A socket in CLOSE_WAIT at second 1000, which was acknowledged last at second 700.
+fn half_closed() -> Record {
     let ticks = tracer_kernel::time::ticks();
-    let now = 1_000 * SECOND;
-    let record = Record {
+    Record {
         kind: kind::SOCKET,
-        time_ns: now,
+        time_ns: 1_000 * SECOND,
         cookie: 1,
         local_port: 80,
         peer_port: 40_000,
@@ -81,8 +79,14 @@ fn a_socket_from_before_is_as_old_as_the_kernel_says_at_least() {
         jiffies: 1_000 * ticks.hz,
         last_ack: (700 * ticks.hz) as u32,
         ..Record::EMPTY
-    };
-    let records = vec![record];
+    }
+}
+
+/// As `tracer sockets` has it: by the kernel's timers, not since the trace began.
+#[test]
+fn a_socket_from_before_is_as_old_as_the_kernel_says_at_least() {
+    let record = half_closed();
+    let (now, records) = (record.time_ns, vec![record]);
     let snapshot = Snapshot { begun: now, ended: now, records, ..Snapshot::default() };
     let mut table = Table::new(Options::default());
     table.merge(&snapshot, &mut Nobody);
