@@ -1,12 +1,15 @@
 //! What works here, for people and for machines.
 
-use std::io::Write as _;
-
-use serde::Serialize;
+use std::{borrow::Cow, io::Write as _};
 
 use crate::features::{Missing, Survey, Tried};
-use tracer_event::{header::Mode, wall_clock::WallClock};
+use tracer_event::{
+    features::{Feature, Host},
+    header::Mode,
+    wall_clock::WallClock,
+};
 use tracer_output::{
+    json::Bare,
     phrase,
     phrases::said,
     stamps::Stamps,
@@ -156,27 +159,6 @@ fn about_host(
     writeln!(out)
 }
 
-#[derive(Serialize)]
-struct HostLine<'a> {
-    kind: &'static str,
-    time: &'a str,
-    kernel: &'a str,
-    mode: Option<Mode>,
-    lockdown: Option<&'a str>,
-    capabilities: &'a [String],
-}
-
-#[derive(Serialize)]
-struct FeatureLine<'a> {
-    kind: &'static str,
-    time: &'a str,
-    feature: &'static str,
-    available: bool,
-    lost: &'static str,
-    reason: Option<&'a str>,
-    remedy: Option<&'a str>,
-}
-
 /// An object of kind `host`, then one of kind `feature` for each.
 ///
 /// # Errors
@@ -184,24 +166,60 @@ struct FeatureLine<'a> {
 /// None that can happen.
 pub fn json(survey: &Survey, clock: WallClock, out: &mut Vec<u8>) -> std::io::Result<()> {
     let mut stamps = Stamps::utc();
-    let time = stamps.write(clock.wall(clock.now));
+    let time = Cow::Borrowed(stamps.write(clock.wall(clock.now)));
     let Survey { kernel, lockdown, capabilities, mode, features, .. } = survey;
-    let lockdown = lockdown.as_deref().ok();
-    let host = HostLine { kind: "host", time, kernel, mode: *mode, lockdown, capabilities };
-    serde_json::to_writer(&mut *out, &host)?;
+    let lockdown = lockdown.as_deref().ok().map(Into::into);
+    let (kernel, capabilities) = (kernel.into(), capabilities.into());
+    let host = Host { kernel, mode: *mode, lockdown, capabilities };
+    serde_json::to_writer(&mut *out, &Bare::new("host", time.clone(), host))?;
     out.push(b'\n');
     for Tried { feature, missing } in features {
-        let line = FeatureLine {
-            kind: "feature",
-            time,
-            feature: feature.name,
+        let line = Feature {
+            feature: feature.name.into(),
             available: missing.is_none(),
-            lost: feature.lost,
-            reason: missing.as_ref().map(|missing| &*missing.reason),
-            remedy: missing.as_ref().and_then(|missing| missing.remedy.as_deref()),
+            lost: feature.lost.into(),
+            reason: missing.as_ref().map(|missing| (&missing.reason).into()),
+            remedy: missing.as_ref().and_then(|missing| missing.remedy.as_deref()).map(Into::into),
         };
-        serde_json::to_writer(&mut *out, &line)?;
+        serde_json::to_writer(&mut *out, &Bare::new("feature", time.clone(), line))?;
         out.push(b'\n');
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use tracer_kernel::feature::ALL;
+    use tracer_output::json::schema::schema;
+
+    #[test]
+    fn the_lines_are_as_the_schema_says() {
+        let reason = "the kernel has no BTF".to_owned();
+        let missing = Missing { reason, remedy: Some("use another one".into()) };
+        let tried = |(index, feature)| {
+            let missing = Some(missing.clone()).filter(|_| index == 0);
+            Tried { feature, missing }
+        };
+        let survey = Survey {
+            kernel: "6.12.0".into(),
+            lockdown: Err("as root"),
+            capabilities: vec!["CAP_BPF".into()],
+            mode: None,
+            features: ALL.into_iter().enumerate().map(tried).collect(),
+            all: None,
+        };
+        let mut out = Vec::new();
+        json(&survey, WallClock::default(), &mut out).unwrap();
+        let schema = jsonschema::validator_for(&schema()).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.lines().count(), 1 + ALL.len());
+        for line in text.lines() {
+            let object: Value = serde_json::from_str(line).unwrap();
+            let problems: Vec<_> = schema.iter_errors(&object).map(|e| e.to_string()).collect();
+            assert!(problems.is_empty(), "{problems:?}: {line}");
+        }
+    }
 }

@@ -28,8 +28,13 @@ use self::{
     pace::{Pace, Speed},
     source::{Error, Source},
 };
-use tracer_event::{enricher::Context, summary::Summary, update::Linger, wall_clock::WallClock};
-use tracer_model::filter::{Facts, Filter};
+use tracer_event::{
+    enricher::Context,
+    summary::Summary,
+    update::{Linger, Update},
+    wall_clock::WallClock,
+};
+use tracer_model::filter::{self, Facts, Filter};
 use tracer_output::{Sink, Tick};
 
 /// Sinks are asked how full they are after so many updates.
@@ -110,6 +115,8 @@ struct Player {
     held: (Vec<Linger>, WallClock),
     /// Of these, with their holders.
     weight: usize,
+    /// Which findings are wanted.
+    findings: filter::Recorded,
     outcome: Outcome,
 }
 
@@ -159,6 +166,7 @@ impl Player {
             last_pause: 0,
             held: (Vec::new(), WallClock { lead: 0, now: 0 }),
             weight: 0,
+            findings: filter::Recorded::default(),
             outcome: Outcome::default(),
         }
     }
@@ -220,6 +228,7 @@ impl Player {
     fn release(&mut self) {
         let (mut lingers, clock) = (std::mem::take(&mut self.held.0), self.held.1);
         self.weight = 0;
+        lingers.iter().for_each(|linger| self.findings.note(&linger.subject.tuple));
         lingers.retain(|linger| {
             self.replay.filter.may_want(&Facts::from(linger), &*self.replay.enricher)
         });
@@ -230,7 +239,7 @@ impl Player {
 
     fn tell(&mut self, told: &OwnedUpdate, clock: WallClock) {
         let update = told.update();
-        if !self.replay.filter.wants(&update, &*self.replay.enricher) {
+        if !self.wants(&update) {
             return;
         }
         self.wait_until(told.time(), clock);
@@ -243,6 +252,15 @@ impl Player {
             self.flush();
             self.drain(FULL);
         }
+    }
+
+    fn wants(&mut self, update: &Update<'_>) -> bool {
+        let Replay { filter, enricher, .. } = &self.replay;
+        if let Update::Finding(finding) = update {
+            return self.findings.may_want(filter, finding);
+        }
+        update.subject().iter().for_each(|subject| self.findings.note(&subject.tuple));
+        filter.wants(update, &**enricher)
     }
 
     /// Until `time` of the recording has come.

@@ -225,7 +225,10 @@ fn the_examples_are_as_the_schema_says() {
 fn a_path_has_one_type_in_all_kinds() {
     let schema = schema();
     let mut types: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for of in schema["oneOf"].as_array().unwrap() {
+    // A list of features is no part of what is recorded: `lost` is the clause that `hello.degraded`
+    // has, not what a trace has lost.
+    let recorded = |of: &&Value| of["title"] != "feature";
+    for of in schema["oneOf"].as_array().unwrap().iter().filter(recorded) {
         paths(&schema, of, "", &mut types);
     }
     assert!(types.len() > 100, "{}", types.len());

@@ -31,6 +31,7 @@ mod process_ended;
 mod remedies;
 mod retransmissions;
 mod self_connect;
+mod sockets;
 mod stuck_handshake;
 mod stuck_state;
 mod syn_backlog;
@@ -74,6 +75,7 @@ pub use self::{
     process_ended::{EndedGroup, Ends, ProcessEnded},
     retransmissions::{Path, Retransmissions, Segments},
     self_connect::SelfConnect,
+    sockets::{SocketOwner, Sockets},
     stuck_handshake::StuckHandshake,
     stuck_state::StuckState,
     syn_backlog::SynBacklog,
@@ -169,9 +171,9 @@ pub trait Explain {
     /// Who has to change what, commands to copy after `enter`, which enters the namespace, and what
     /// does not help.
     fn remedies(&self, enter: &str) -> Vec<Remedy>;
-    /// The processes that it is about.
-    fn processes(&self) -> Vec<u32> {
-        Vec::new()
+    /// The sockets that it is about, as far as it says which.
+    fn sockets(&self) -> Sockets<'_> {
+        Sockets::default()
     }
     /// How many sockets or events it is about: what is many comes first among equals.
     fn count(&self) -> u64;
@@ -279,7 +281,12 @@ findings! {
 impl Problem {
     /// The processes that it is about.
     pub fn processes(&self) -> Vec<u32> {
-        self.explain().processes()
+        self.sockets().owners.iter().map(|owner| owner.process.pid).collect()
+    }
+
+    /// The sockets that it is about, as far as it says which.
+    pub fn sockets(&self) -> Sockets<'_> {
+        self.explain().sockets()
     }
 
     /// How many sockets or events it is about: what is many comes first among equals.

@@ -67,11 +67,13 @@ pub mod community;
 pub mod connection;
 pub mod container;
 pub mod diagnosis;
+pub mod diff;
 pub mod duration;
 pub mod endpoint;
 pub mod enricher;
 pub mod escape;
 pub mod exec;
+pub mod features;
 pub mod finding;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;

@@ -10,6 +10,7 @@ mod facts;
 mod kernel;
 pub mod parse;
 mod ports;
+mod recorded;
 mod states;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use tracer_event::{endpoint::Tuple, enricher::Enricher, header::Partial, update:
 pub use expression::{Comparison, Condition, End, Expression, IpVersion, Network, Operator};
 pub use facts::{Facts, is_problem, kept};
 pub use ports::PortSet;
+pub use recorded::Recorded;
 pub use states::StateSet;
 
 use kernel::Kernel;
@@ -113,7 +115,8 @@ impl Filter {
     }
 
     /// Whether an update is wanted. Losses always are, and findings, which are of wanted
-    /// sockets only, as are flags, of which each is asked about by itself.
+    /// sockets only, as are flags, of which each is asked about by itself. [`Recorded`] decides on
+    /// findings that were found with another filter.
     pub fn wants<S: Enricher + ?Sized>(&self, update: &Update<'_>, enricher: &S) -> bool {
         // To gather the facts takes a tenth of what the table takes.
         self.is_all()

@@ -74,7 +74,7 @@ pub(super) fn run(arguments: &DiffArguments) -> anyhow::Result<ExitCode> {
     let report = Report { names, both, comparison: &comparison, texts };
     let text = match format {
         FormatName::Text => report.text(*all),
-        FormatName::Json => report.json(),
+        FormatName::Json => report.json()?,
     };
     console::print(text.as_bytes())?;
     if fail_on.is_none() {

@@ -129,6 +129,11 @@ impl FormatArguments {
         Ok(())
     }
 
+    /// Whether it has lines for connections, and not only for what happens to them.
+    pub(super) fn has_connections(&self) -> bool {
+        self.summary_only || !matches!(self.format, TraceFormat::Text | TraceFormat::Ladder)
+    }
+
     /// The format asked for, for a terminal where there is one. Parquet is written by a sink of its own.
     ///
     /// # Errors

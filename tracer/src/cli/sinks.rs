@@ -177,7 +177,12 @@ impl SinkArguments {
 
     /// Whether there is one but for standard output.
     pub(super) fn is_any(&self) -> bool {
-        self.output.is_some() || self.journald || self.syslog.is_some()
+        self.output.is_some() || self.has_messages()
+    }
+
+    /// Whether messages are sent.
+    pub(super) fn has_messages(&self) -> bool {
+        self.journald || self.syslog.is_some()
     }
 
     /// Directories in which files are reopened or rotated while the trace runs.

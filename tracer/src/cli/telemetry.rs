@@ -59,11 +59,16 @@ pub(super) struct Telemetry {
 impl TelemetryArguments {
     /// Whether anything is asked for.
     pub(super) fn is_any(&self) -> bool {
+        self.has_records() || self.prometheus.is_some()
+    }
+
+    /// Whether log records are sent.
+    pub(super) fn has_records(&self) -> bool {
         #[cfg(feature = "otlp")]
         let otlp = self.otlp.is_some();
         #[cfg(not(feature = "otlp"))]
         let otlp = false;
-        otlp || self.prometheus.is_some()
+        otlp
     }
 
     /// Looks at the settings.

@@ -36,7 +36,8 @@ pub(super) struct TraceArguments {
     /// Flag sockets that are stuck in a state, such as close-wait=30s,time-wait=off
     #[arg(long, default_value = linger::DEFAULT, value_name = "STATE=TIME,…")]
     linger: Thresholds,
-    /// Report open connections at this interval, with their counters so far
+    /// Report open connections at this interval, with their counters so far (text: with
+    /// --summary-only)
     #[arg(long, value_parser = interval, allow_hyphen_values = true, value_name = "TIME")]
     interval: Option<Duration>,
     /// Take no snapshots: do not show existing sockets, nor check events against the kernel
@@ -204,6 +205,15 @@ impl TraceArguments {
         Outputs { shown, destinations, telemetry, occasion }
     }
 
+    /// Whether anything is written of connections that are open.
+    fn reports_open(&self) -> bool {
+        let is_recorded = self.writable.is_some();
+        is_recorded
+            || self.shown.has_connections()
+            || self.destinations.has_messages()
+            || self.telemetry.has_records()
+    }
+
     /// The trace asked for.
     fn live(&self, options: Vec<String>) -> anyhow::Result<Live> {
         let filter = self.filter()?;
@@ -212,6 +222,11 @@ impl TraceArguments {
         ensure!(
             !(self.stacks.stacks && self.no_snapshot),
             "--stacks needs snapshots, and --no-snapshot takes none: use only one of them"
+        );
+        ensure!(
+            self.interval.is_none() || self.reports_open(),
+            "--interval: text and ladder do not show open connections: add --summary-only, or use \
+             --format json, csv, logfmt or parquet"
         );
         Ok(Live {
             request: Request {

@@ -12,7 +12,11 @@ use crate::exec::{
     fault::Fault,
     tally::{Place, Traffic},
 };
-use tracer_event::{close::Reason, finding::Finding};
+use tracer_event::{
+    close::Reason,
+    diff::{Unit, Verdict},
+    finding::Finding,
+};
 use tracer_output::{phrase, phrases::said};
 use tracer_texts::Texts;
 
@@ -58,28 +62,6 @@ pub enum Metric {
     Retransmits,
     /// Share of the connections that their application has not closed.
     Leaks,
-}
-
-/// In what a metric is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unit {
-    /// Events a second.
-    PerSecond,
-    /// From 0 to 1.
-    Share,
-    /// Nanoseconds.
-    Time,
-}
-
-/// What a change is worth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// A regression.
-    Worse,
-    /// The opposite of one.
-    Better,
-    /// Neither good nor bad by itself.
-    Neither,
 }
 
 impl Metric {

@@ -45,6 +45,8 @@ pub struct Observed {
     pub findings: BTreeMap<&'static str, Finding>,
     /// How long was observed, nanoseconds; `None` where the recording has no beginning.
     pub duration: Option<u64>,
+    /// When it ended, nanoseconds since 1970.
+    pub ended: i64,
     /// Nothing was lost.
     pub is_complete: bool,
     /// Connections that were open when they were last reported.
@@ -64,6 +66,7 @@ impl Default for Observed {
             lifetimes,
             findings: BTreeMap::new(),
             duration: None,
+            ended: 0,
             is_complete: false,
             open: HashSet::default(),
             begun: None,
@@ -168,6 +171,10 @@ impl Sink for Reader {
     }
 
     fn finish(self: Box<Self>, summary: &Summary, context: Context<'_>) {
-        self.with(|observed| observed.end(context.clock.now, summary.complete));
+        let clock = context.clock;
+        self.with(|observed| {
+            observed.ended = clock.wall(clock.now);
+            observed.end(clock.now, summary.complete);
+        });
     }
 }

@@ -2,20 +2,22 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Value, json};
-
 use super::{
-    compare::{Comparison, FACTOR, LEVEL, Metric, Quantile, Row, Unit, Verdict},
+    compare::{Comparison, FACTOR, LEVEL, Metric, Quantile, Row},
     observed::Observed,
 };
 use crate::exec::tally::Place;
 use tracer_event::{
+    diff::{self, Compared, Diff, Findings, Found, Recording, Unit, Verdict},
     duration::{count, duration, grouped},
+    exec::Direction,
     finding::Finding,
 };
 use tracer_output::{
+    json::Bare,
     phrase,
     phrases::{of_finding, said},
+    stamps::Stamps,
     text::reason,
     width::{columns, padded},
     wrap::broken,
@@ -155,37 +157,38 @@ impl Report<'_> {
     }
 
     /// One object, on a line.
-    pub fn json(&self) -> String {
+    ///
+    /// # Errors
+    ///
+    /// None that can happen.
+    pub fn json(&self) -> serde_json::Result<String> {
         let Comparison { rows, new_findings, gone_findings, not_judged } = self.comparison;
-        let recording = |index: usize| {
-            let one = self.both[index];
-            let (ended, connections) = one.connections();
-            json!({
-                "file": self.names[index],
-                "duration_ns": one.duration,
-                "connections": connections,
-                "ended": ended,
-                "complete": one.is_complete,
-            })
+        let [before, after] = [0, 1].map(|index| recording(self.names[index], self.both[index]));
+        let findings = |list: &[Finding]| list.iter().map(found).collect();
+        let diff = Diff {
+            before,
+            after,
+            level: LEVEL,
+            factor: FACTOR,
+            regression: self.comparison.is_regression(),
+            comparisons: rows.iter().map(compared).collect(),
+            findings: Findings { new: findings(new_findings), gone: findings(gone_findings) },
+            not_judged: not_judged.iter().map(|one| one.say(None)).collect(),
         };
-        let findings = |list: &[Finding]| {
-            let one = |finding: &Finding| json!({ "code": finding.problem.code(), "text": finding.sentence() });
-            list.iter().map(one).collect::<Vec<_>>()
-        };
-        let not_judged: Vec<String> = not_judged.iter().map(|one| one.say(None)).collect();
-        let object = json!({
-            "kind": "diff",
-            "before": recording(0),
-            "after": recording(1),
-            "level": LEVEL,
-            "factor": FACTOR,
-            "regression": self.comparison.is_regression(),
-            "comparisons": rows.iter().map(row_json).collect::<Vec<_>>(),
-            "findings": { "new": findings(new_findings), "gone": findings(gone_findings) },
-            "not_judged": not_judged,
-        });
-        format!("{object}\n")
+        let mut stamps = Stamps::utc();
+        let time = stamps.write(self.both[1].ended);
+        Ok(serde_json::to_string(&Bare::new("diff", time.into(), diff))? + "\n")
     }
+}
+
+fn recording(file: &str, one: &Observed) -> Recording {
+    let (ended, connections) = one.connections();
+    let (duration_ns, complete) = (one.duration, one.is_complete);
+    Recording { file: file.to_owned(), duration_ns, connections, ended, complete }
+}
+
+fn found(finding: &Finding) -> Found {
+    Found { code: finding.problem.code(), text: finding.sentence().to_string() }
 }
 
 /// A text that goes on below itself.
@@ -285,39 +288,26 @@ fn code(metric: Metric) -> String {
     }
 }
 
-fn row_json(row: &Row) -> Value {
-    let unit = match row.metric.unit() {
-        Unit::PerSecond => "per_second",
-        Unit::Share => "share",
-        Unit::Time => "ns",
+fn compared(row: &Row) -> Compared {
+    let place = |place| match place {
+        Place::To(end) => diff::Place { direction: Direction::Outgoing, end },
+        Place::At(end) => diff::Place { direction: Direction::Incoming, end },
     };
-    let verdict = match row.verdict() {
-        Verdict::Worse => "worse",
-        Verdict::Better => "better",
-        Verdict::Neither => "neither",
+    let (place, reason) = match row.metric {
+        Metric::Place(of) => (Some(place(of)), None),
+        Metric::Outcome(ended) => (None, Some(ended.name())),
+        _ => (None, None),
     };
-    let mut object = json!({
-        "metric": code(row.metric),
-        "unit": unit,
-        "before": row.before,
-        "after": row.after,
-        "change": row.change(),
-        "p": row.p,
-        "beyond_noise": row.is_changed(),
-        "verdict": verdict,
-    });
-    match row.metric {
-        Metric::Place(place) => {
-            let (direction, end) = match place {
-                Place::To(peer) => ("outgoing", peer),
-                Place::At(local) => ("incoming", local),
-            };
-            object["direction"] = direction.into();
-            object["address"] = end.address().to_string().into();
-            object["port"] = end.port.into();
-        }
-        Metric::Outcome(ended) => object["reason"] = ended.name().into(),
-        _ => {}
+    Compared {
+        metric: code(row.metric),
+        unit: row.metric.unit(),
+        before: row.before,
+        after: row.after,
+        change: row.change(),
+        p: row.p,
+        beyond_noise: row.is_changed(),
+        verdict: row.verdict(),
+        place,
+        reason,
     }
-    object
 }

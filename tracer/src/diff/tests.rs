@@ -6,21 +6,23 @@ use std::net::Ipv4Addr;
 use proptest::prelude::*;
 
 use super::{
-    compare::{Comparison, Metric, Row, Verdict},
+    compare::{Comparison, Metric, Row},
     observed::Observed,
     report::Report,
 };
 use tracer_event::{
     close::Reason,
     connection::ConnectionSummary,
+    diff::Verdict,
     endpoint::{Endpoint, Tuple},
+    finding::{Finding, Problem, SelfConnect, Severity, Status},
     fixtures,
     state::State,
     subject::Subject,
     update::Update,
     wall_clock::WallClock,
 };
-use tracer_output::width::columns;
+use tracer_output::{json::schema::schema, width::columns};
 use tracer_texts::{Language, Texts, untranslated::english};
 
 const SECOND: u64 = 1_000_000_000;
@@ -126,4 +128,33 @@ fn what_changed_is_named_and_what_is_worse_is_a_regression() {
     }
     assert!(!text.contains(":80 "), "{text}");
     assert!(Comparison::of(&after, &before).rows.iter().all(|row| row.verdict() != Verdict::Worse));
+}
+
+#[test]
+fn the_object_is_as_the_schema_says() {
+    let lives = |count: u64, reason| -> Vec<Life> {
+        (0..count).map(|one| (one * DURATION / count, 1_000_000 + one, 80, reason)).collect()
+    };
+    let before = recorded(&lives(100, 0));
+    let mut after = recorded(&lives(40, 1));
+    let problem = Problem::SelfConnect(SelfConnect {
+        processes: Vec::new(),
+        address: Endpoint::new(Ipv4Addr::LOCALHOST.into(), 40_000),
+        range: None,
+        reserved: Vec::new(),
+    });
+    let (severity, status) = (Severity::Warning, Status::Raised);
+    let finding = Finding { time: 1, severity, status, netns: 1, entry: None, problem };
+    after.findings.insert(finding.problem.code(), finding);
+    let comparison = Comparison::of(&before, &after);
+    let (names, both) = (["a", "b"], [&before, &after]);
+    let text = Report { names, both, comparison: &comparison, texts: None }.json().unwrap();
+    let object = serde_json::from_str(&text).unwrap();
+    let schema = jsonschema::validator_for(&schema()).unwrap();
+    let problems: Vec<_> = schema.iter_errors(&object).map(|error| error.to_string()).collect();
+    assert!(problems.is_empty(), "{problems:?}: {text}");
+    assert!(object["findings"]["new"][0]["code"] == "self_connect", "{text}");
+    let destination = object["comparisons"].as_array().unwrap().iter();
+    let mut destination = destination.filter(|one| one["metric"] == "destination");
+    assert_eq!(destination.next().unwrap()["port"], 80, "{text}");
 }

@@ -13,7 +13,7 @@ use std::{
 
 use self::{counting::Counting, past::Recent};
 use super::{
-    rows::Row,
+    rows::{Before, Row, before},
     ui_snapshot::{self, Chosen, Shared, UiSnapshot, ViewRequest},
 };
 use tracer_event::{
@@ -51,8 +51,8 @@ pub struct Feed {
     screen: Screen,
     counting: Counting,
     recent: Recent,
-    /// There has been a snapshot.
-    looked: bool,
+    /// What the first snapshot has shown, once there has been one.
+    before: Option<Before>,
     ui_snapshot: UiSnapshot,
     /// When the next picture is due.
     next: u64,
@@ -92,7 +92,7 @@ impl Feed {
             screen: Screen { shared, thread },
             counting: Counting::default(),
             recent: Recent::default(),
-            looked: false,
+            before: None,
             ui_snapshot: UiSnapshot::default(),
             next: 0,
             copied: (0, 0),
@@ -124,8 +124,8 @@ impl Feed {
         if due && (view_request.rows || !self.all) {
             let wants =
                 |row: &Row| self.all || self.filter.may_want(&row.facts(now), context.enricher);
-            let rows: Vec<Row> =
-                table.connections().map(|life| Row::of(life, context)).filter(wants).collect();
+            let rows = table.connections().map(|life| self.row(life, context));
+            let rows: Vec<Row> = rows.filter(wants).collect();
             if !self.all {
                 self.ui_snapshot.counts = [0; State::COUNT];
                 for row in &rows {
@@ -138,6 +138,10 @@ impl Feed {
         if self.all {
             self.ui_snapshot.counts = State::ALL.map(|state| table.count(state));
         }
+    }
+
+    fn row(&self, life: &Connection, context: Context<'_>) -> Row {
+        Row::of(life, self.before.as_ref().unwrap_or(&Before::default()), context)
     }
 
     fn choose(
@@ -160,6 +164,7 @@ impl Feed {
         if gone.row.state != State::Closed {
             gone.row.state = State::Closed;
             gone.row.since = end.map_or(self.ui_snapshot.clock.now, OwnedUpdate::time);
+            gone.row.at_least = false;
             gone.holders.clear();
         }
         Some(Arc::new(gone))
@@ -179,12 +184,14 @@ impl Feed {
             events.extend(past::before(life, &events));
         }
         events.sort_by_key(OwnedUpdate::time);
-        let row = Row::of(life, context);
+        let row = self.row(life, context);
         let owner = row.subject.owner;
+        let mut spent = life.spent(self.ui_snapshot.clock.now);
+        spent[row.state.index()] += life.since.saturating_sub(row.since);
         Chosen {
             executable: owner.and_then(|owner| context.enricher.executable(&owner.process)),
             row,
-            spent: life.spent(self.ui_snapshot.clock.now),
+            spent,
             at_least: life.spent_at_least(),
             handshake: life.handshake(),
             holders: life.holding(),
@@ -242,9 +249,9 @@ impl LiveSink for Feed {
         true
     }
 
-    fn look(&mut self, _: &HostSnapshot) {
-        if !self.looked {
-            self.looked = true;
+    fn look(&mut self, look: &HostSnapshot) {
+        if self.before.is_none() {
+            self.before = Some(before(&look.snapshot.records, tracer_kernel::time::ticks()));
             self.counting.begin();
             // The list that is copied next is the first complete one.
             self.copied = (0, 0);

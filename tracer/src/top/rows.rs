@@ -16,10 +16,27 @@ use tracer_event::{
 use tracer_model::{
     connection::{Connection, SocketId},
     filter::Facts,
+    socket,
+    time_wait::Ticks,
 };
+use tracer_wire::{Record, kind};
 
 /// One value for each [`State::index`].
 pub(super) type ByState<T> = [T; State::COUNT];
+
+/// When sockets from before the trace entered their states, and whether that may have been earlier,
+/// as the kernel's timers have shown it at the beginning.
+pub(super) type Before = HashMap<SocketId, (u64, bool), RandomState>;
+
+/// What the timers in the records of a snapshot say of ages, as `tracer sockets` does.
+pub(super) fn before(records: &[Record], ticks: Ticks) -> Before {
+    let entered = |record: &Record| {
+        let age = socket::age(record, ticks)?;
+        let at_least = record.kind == kind::SOCKET;
+        Some((SocketId::of(record), (record.time_ns.saturating_sub(age), at_least)))
+    };
+    records.iter().filter_map(entered).collect()
+}
 
 /// A socket, as the list shows it.
 #[derive(Clone, Debug)]
@@ -38,16 +55,19 @@ pub(super) struct Row {
 }
 
 impl Row {
-    pub(super) fn of(life: &Connection, context: Context<'_>) -> Self {
+    pub(super) fn of(life: &Connection, before: &Before, context: Context<'_>) -> Self {
         let subject = life.subject();
+        let known = (life.since, false);
+        let first_seen = || before.get(&life.id).copied().unwrap_or((u64::MAX, true));
+        let (since, at_least) = if life.since_known() { known } else { first_seen() };
         let group = context.enricher.cgroup(&subject);
         Self {
             id: life.id,
             subject,
             container: group.and_then(|group| group.container.clone()),
             state: life.state,
-            since: life.since,
-            at_least: !life.since_known(),
+            since: since.min(life.since),
+            at_least,
             orphaned: life.is_orphaned(),
             lingers: life.doublings > 0,
         }
@@ -55,8 +75,8 @@ impl Row {
 
     /// What a filter is asked about it.
     pub(super) fn facts(&self, now: u64) -> Facts<'_> {
-        let age = Some(now.saturating_sub(self.since)).filter(|_| !self.at_least);
-        Facts::in_state(&self.subject, self.state, age)
+        let age = now.saturating_sub(self.since);
+        Facts::in_state(&self.subject, self.state, None).with_age(age, self.at_least)
     }
 
     /// Which connection on which socket.
@@ -189,6 +209,8 @@ pub(super) struct Group {
     pub(super) counts: ByState<u32>,
     /// When the oldest socket that does not listen entered its state; `u64::MAX` without one.
     pub(super) since: u64,
+    /// One of them may have entered it earlier.
+    pub(super) at_least: bool,
     /// How many have outlasted the threshold of their state.
     pub(super) lingering: u32,
 }
@@ -254,12 +276,14 @@ impl Selection {
                 key: key.clone(),
                 counts: [0; State::COUNT],
                 since: u64::MAX,
+                at_least: false,
                 lingering: 0,
             });
             group.counts[row.state.index()] += 1;
             group.lingering += u32::from(row.lingers);
             if row.state != State::Listen {
                 group.since = group.since.min(row.since);
+                group.at_least |= row.at_least;
             }
         }
         let mut groups: Vec<Group> = groups.into_values().collect();

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Explain, Line, Listener, Remedy, Severity,
+    About, Explain, Line, Listener, Remedy, Severity, Sockets,
     remedies::{accept_faster, advice, command, resume},
     words::{line, of_listener, programs, whose},
 };
@@ -112,8 +112,8 @@ impl Explain for AcceptQueue {
         remedies
     }
 
-    fn processes(&self) -> Vec<u32> {
-        self.listener.processes.iter().map(|program| program.process.pid).collect()
+    fn sockets(&self) -> Sockets<'_> {
+        Sockets::of_listener(&self.listener)
     }
 
     fn count(&self) -> u64 {

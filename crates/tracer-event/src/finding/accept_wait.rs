@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Descriptors, Explain, Line, Listener, Remedy, Severity, Worker,
+    About, Descriptors, Explain, Line, Listener, Remedy, Severity, Sockets, Worker,
     remedies::{accept_faster, advice, no_descriptor_left, resume, stacks},
     words::{does, halted, least, line, of_limit, of_listener, process, programs, whose},
 };
@@ -166,8 +166,8 @@ impl Explain for AcceptWait {
         remedies
     }
 
-    fn processes(&self) -> Vec<u32> {
-        self.listener.processes.iter().map(|program| program.process.pid).collect()
+    fn sockets(&self) -> Sockets<'_> {
+        Sockets::of_listener(&self.listener).owned_by(&self.listened)
     }
 
     fn count(&self) -> u64 {

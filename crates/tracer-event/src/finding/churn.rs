@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Explain, Line, Program, Remedy, Severity,
+    About, Explain, Line, Program, Remedy, Service, Severity, Sockets,
     remedies::{reuse, tw_reuse},
     words::{connections, exhausted, line, name, of_a_name, of_program, rate},
 };
@@ -144,8 +144,8 @@ impl Explain for Churn {
         remedies
     }
 
-    fn processes(&self) -> Vec<u32> {
-        vec![self.program.process.pid]
+    fn sockets(&self) -> Sockets<'_> {
+        Sockets::of(Service::There(self.peer)).owned_by([&self.program]).and_others(self.others)
     }
 
     fn count(&self) -> u64 {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Cause, Descriptors, Explain, Line, Listener, Program, Remedy, Service, Severity,
+    Sockets,
     alike::{kin, of_fds, who_do},
     commands::filter,
     made::Made,
@@ -205,9 +206,12 @@ impl Explain for Leak {
         remedies.truncate(3);
         remedies
     }
-    fn processes(&self) -> Vec<u32> {
+    fn sockets(&self) -> Sockets<'_> {
         let listening = self.listener.iter().flat_map(|from| &from.processes);
-        self.holders.iter().chain(listening).map(|program| program.process.pid).collect()
+        Sockets::of(self.service)
+            .with_peers(&self.peers)
+            .in_states([State::CloseWait])
+            .owned_by(self.holders.iter().chain(listening).chain(&self.heirs))
     }
 
     fn count(&self) -> u64 {

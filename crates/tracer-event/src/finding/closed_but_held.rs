@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Explain, Line, Program, Remedy, Service, Severity,
+    About, Explain, Line, Program, Remedy, Service, Severity, Sockets,
     alike::{kin, of_fds, who_do},
     remedies::{advice, close_on_exec, command},
     words::{end, line, of_activity, of_programs, process, service},
@@ -136,8 +136,8 @@ impl Explain for ClosedButHeld {
         remedies
     }
 
-    fn processes(&self) -> Vec<u32> {
-        self.holders.iter().map(|program| program.process.pid).collect()
+    fn sockets(&self) -> Sockets<'_> {
+        Sockets::of(self.service).owned_by(&self.holders).owned_by([&self.closed_by])
     }
 
     fn count(&self) -> u64 {

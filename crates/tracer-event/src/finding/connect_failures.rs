@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Explain, Line, LostSegment, Remedy, Severity,
+    About, Explain, Line, LostSegment, Remedy, Service, Severity, Sockets,
     commands::destination,
     remedies::{advice, command, firewall},
     words::{line, lost, name, of_a_name, since, total},
@@ -281,8 +281,8 @@ impl Explain for ConnectFailures {
         remedies
     }
 
-    fn processes(&self) -> Vec<u32> {
-        self.process.iter().map(|one| one.pid).collect()
+    fn sockets(&self) -> Sockets<'_> {
+        Sockets::of(Service::There(self.peer)).owned_by(&self.process).and_others(self.others)
     }
 
     fn count(&self) -> u64 {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Explain, Line, Remedy, Service, Severity,
+    About, Explain, Line, Remedy, Service, Severity, Sockets,
     remedies::{advice, command},
     words::{line, name, of_a_name, process, service, total, within},
 };
@@ -244,8 +244,8 @@ impl Explain for ConnectionResets {
         remedies
     }
 
-    fn processes(&self) -> Vec<u32> {
-        self.process.iter().map(|one| one.pid).collect()
+    fn sockets(&self) -> Sockets<'_> {
+        Sockets::of(self.service).owned_by(&self.process).and_others(self.others)
     }
 
     fn count(&self) -> u64 {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Line, Listener, Program, Service,
+    Line, Listener, Program, Service, Sockets,
     alike::kin,
     words::{
         and_more, each_peer, end, line, of_programs, programs, service, states, whose, with_orphans,
@@ -46,11 +46,11 @@ pub struct Connections {
 
 super::counted!(by_peer: peer: Endpoint);
 
-/// Of a finding about `self.connections`: its processes, and how many sockets it is about.
+/// Of a finding about `self.connections`: its sockets, and how many these are.
 macro_rules! of_connections {
     () => {
-        fn processes(&self) -> Vec<u32> {
-            self.connections.processes()
+        fn sockets(&self) -> super::Sockets<'_> {
+            self.connections.sockets()
         }
 
         fn count(&self) -> u64 {
@@ -79,8 +79,13 @@ impl Connections {
         format!("{:?} {}", self.service, kin(&self.holders))
     }
 
-    pub(super) fn processes(&self) -> Vec<u32> {
-        self.holders.iter().map(|program| program.process.pid).collect()
+    /// The same, for a filter.
+    pub(super) fn sockets(&self) -> Sockets<'_> {
+        let listening = self.listener.iter().flat_map(|from| &from.processes);
+        Sockets::of(self.service)
+            .with_peers(&self.peers)
+            .in_states(self.states.keys().copied())
+            .owned_by(self.holders.iter().chain(listening))
     }
 
     /// Whose they are, with whom, in which states.

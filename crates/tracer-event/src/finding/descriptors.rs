@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Descriptors, Explain, Line, Program, Remedy, Service, Severity,
+    About, Descriptors, Explain, Line, Program, Remedy, Service, Severity, Sockets,
     remedies::{advice, command},
     words::{growth, line, none_left, of_program, process, service},
 };
@@ -120,8 +120,9 @@ impl Explain for OutOfDescriptors {
         ]
     }
 
-    fn processes(&self) -> Vec<u32> {
-        vec![self.program.process.pid]
+    fn sockets(&self) -> Sockets<'_> {
+        let others = self.holds.map_or(0, |holds| holds.others);
+        Sockets::default().owned_by([&self.program]).and_others(others)
     }
 
     /// Below the leak that they follow from.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Explain, Line, Remedy, Severity, minutes_left,
+    About, Explain, Line, Remedy, Service, Severity, Sockets, minutes_left,
     remedies::{advice, more_addresses, reuse, time_wait_folklore, tw_reuse, wider_range},
     words::{growth, line, none_left, process, rate, states},
 };
@@ -244,8 +244,14 @@ impl Explain for PortUse {
         remedies
     }
 
-    fn processes(&self) -> Vec<u32> {
-        self.processes.iter().map(|(process, _)| process.pid).collect()
+    fn sockets(&self) -> Sockets<'_> {
+        let (Scope::Destination { local, .. } | Scope::Address(local)) = self.scope;
+        let sockets = Sockets::of(Service::Here(local)).in_states(self.states.keys().copied());
+        let sockets = sockets.owned_by(self.processes.iter().map(|(process, _)| process));
+        match self.scope {
+            Scope::Destination { peer, .. } => sockets.with_peers(&[(peer, 0)]),
+            Scope::Address(_) => sockets.with_peers(&[]),
+        }
     }
 
     fn count(&self) -> u64 {

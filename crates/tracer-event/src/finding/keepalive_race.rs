@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Explain, Line, Program, Remedy, Severity,
+    About, Explain, Line, Program, Remedy, Service, Severity, Sockets,
     remedies::advice,
     words::{a_process, line, name, of_program, process, since},
 };
@@ -165,9 +165,10 @@ impl Explain for KeepaliveRace {
         ]
     }
 
-    fn processes(&self) -> Vec<u32> {
-        let server = self.server.iter().map(|program| program.process.pid);
-        server.chain(self.client.iter().map(|client| client.pid)).collect()
+    fn sockets(&self) -> Sockets<'_> {
+        let server = self.server.iter().map(|_| Service::Here(self.service));
+        let client = self.client.iter().map(|_| Service::There(self.service));
+        Sockets::of_all(server.chain(client)).owned_by(&self.server).owned_by(&self.client)
     }
 
     fn count(&self) -> u64 {

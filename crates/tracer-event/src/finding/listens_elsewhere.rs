@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Explain, Line, Program, Remedy, Severity,
+    About, Explain, Line, Program, Remedy, Service, Severity, Sockets,
     remedies::{advice, command},
     words::{a_process, and_more, each_peer, line, of_programs, process, programs},
 };
@@ -95,8 +95,11 @@ impl Explain for ListensElsewhere {
         ]
     }
 
-    fn processes(&self) -> Vec<u32> {
-        self.processes.iter().map(|program| program.process.pid).collect()
+    fn sockets(&self) -> Sockets<'_> {
+        Sockets::of(Service::Here(self.address))
+            .with_peers(&self.peers)
+            .owned_by(&self.processes)
+            .owned_by(&self.clients)
     }
 
     fn count(&self) -> u64 {

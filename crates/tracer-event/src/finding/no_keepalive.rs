@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Explain, Line, Program, Remedy, Service, Severity,
+    About, Explain, Line, Program, Remedy, Service, Severity, Sockets,
     alike::kin,
     remedies::advice,
     words::{line, of_a_name, of_program, process, service},
@@ -88,8 +88,9 @@ impl Explain for NoKeepalive {
         ]
     }
 
-    fn processes(&self) -> Vec<u32> {
-        vec![self.program.process.pid]
+    fn sockets(&self) -> Sockets<'_> {
+        let services = self.services.iter().map(|(service, _)| *service);
+        Sockets::of_all(services).owned_by([&self.program]).and_others(self.others)
     }
 
     fn count(&self) -> u64 {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Explain, Line, Remedy, Severity,
+    About, Explain, Line, Remedy, Service, Severity, Sockets,
     commands::destination,
     remedies::{command, more_addresses, reuse, wider_range},
     words::{line, name, of_a_name, ports},
@@ -71,8 +71,8 @@ impl Explain for NoLocalPort {
         ]
     }
 
-    fn processes(&self) -> Vec<u32> {
-        self.process.iter().map(|one| one.pid).collect()
+    fn sockets(&self) -> Sockets<'_> {
+        Sockets::of(Service::There(self.peer)).owned_by(&self.process).and_others(self.others)
     }
 
     fn count(&self) -> u64 {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Explain, Line, Remedy, Severity,
+    About, Explain, Line, Remedy, Severity, Sockets,
     remedies::advice,
     words::{container, line, process, total},
 };
@@ -228,8 +228,9 @@ impl Explain for ProcessEnded {
         remedies
     }
 
-    fn processes(&self) -> Vec<u32> {
-        vec![self.process.pid]
+    fn sockets(&self) -> Sockets<'_> {
+        let others = self.group.as_ref().map_or(0, |group| group.processes);
+        Sockets::default().owned_by([&self.process]).and_others(others)
     }
 
     fn count(&self) -> u64 {

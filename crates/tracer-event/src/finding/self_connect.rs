@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Explain, Line, Program, Remedy, Severity,
+    About, Explain, Line, Program, Remedy, Service, Severity, Sockets,
     remedies::{advice, command},
     words::{a_process, line, of_programs, programs},
 };
@@ -112,8 +112,9 @@ impl Explain for SelfConnect {
         remedies
     }
 
-    fn processes(&self) -> Vec<u32> {
-        self.processes.iter().map(|program| program.process.pid).collect()
+    fn sockets(&self) -> Sockets<'_> {
+        let itself = Sockets::of(Service::Here(self.address)).owned_by(&self.processes);
+        itself.with_peers(&[(self.address, 1)])
     }
 
     fn count(&self) -> u64 {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Explain, Line, LostSegment, Remedy, Service, Severity,
+    About, Explain, Line, LostSegment, Remedy, Service, Severity, Sockets,
     commands::reachable,
     remedies::{advice, command, firewall},
     words::{line, listener, lost, name, of_a_name, process, service},
@@ -120,8 +120,11 @@ impl Explain for StuckHandshake {
         remedies
     }
 
-    fn processes(&self) -> Vec<u32> {
-        self.process.iter().map(|one| one.pid).collect()
+    fn sockets(&self) -> Sockets<'_> {
+        Sockets::of(self.service)
+            .in_states([self.state])
+            .owned_by(&self.process)
+            .and_others(self.others)
     }
 
     fn count(&self) -> u64 {

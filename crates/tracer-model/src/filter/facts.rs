@@ -149,6 +149,12 @@ impl<'a> Facts<'a> {
         Self { any_netns: true, ..self }
     }
 
+    /// The same after a time in its state, or more.
+    #[must_use]
+    pub fn with_age(self, ns: u64, at_least: bool) -> Self {
+        Self { age: Known::Is(Time { ns, at_least }), ..self }
+    }
+
     pub(super) fn subject(&self) -> &'a Subject {
         self.subject
     }
@@ -224,8 +230,8 @@ fn numbers(story: &ConnectionSummary) -> Option<Sequence> {
 impl<'a> From<&'a Linger> for Facts<'a> {
     fn from(linger: &'a Linger) -> Self {
         let Linger { subject, state, age, at_least, holders, .. } = linger;
-        let age = Known::Is(Time { ns: *age, at_least: *at_least });
-        Self { age, holders, ..Self::in_state(subject, *state, None) }.with_problem()
+        let facts = Self { holders, ..Self::in_state(subject, *state, None) };
+        facts.with_age(*age, *at_least).with_problem()
     }
 }
 
@@ -265,7 +271,11 @@ pub(super) fn holds_anywhere(expression: &Expression, facts: &Facts<'_>) -> Opti
     evaluate(expression, &|condition| is(condition, facts))
 }
 
-fn evaluate(expression: &Expression, is: &impl Fn(&Condition) -> Option<bool>) -> Option<bool> {
+/// Whether an expression holds, by its conditions.
+pub(super) fn evaluate(
+    expression: &Expression,
+    is: &impl Fn(&Condition) -> Option<bool>,
+) -> Option<bool> {
     // The first part that decides it ends it.
     let until = |parts: &[Expression], deciding: bool| {
         let mut result = Some(!deciding);

@@ -3,6 +3,7 @@
 mod kernel;
 mod problems;
 mod properties;
+mod recorded;
 
 use std::net::IpAddr;
 

@@ -6,7 +6,9 @@ use serde_json::{Map, Value, json};
 use super::{Bare, DiagnosisBody, HeaderBody};
 use tracer_event::{
     connection::ConnectionSummary,
+    diff::Diff,
     exec::Exec,
+    features::{Feature, Host},
     finding::Finding,
     line::Line,
     linger::Linger,
@@ -126,6 +128,24 @@ pub const KINDS: &[Kind] = &[
         when: "A connection between hosts, by their recordings (`tracer pair`). `time` is when it \
                began, by the clock of the first end's host.",
         shape: shape::<Bare<'static, Pair>>,
+    },
+    Kind {
+        name: "diff",
+        of: "",
+        when: "What changed between two recordings (`tracer diff`). `time` is when the second one ends.",
+        shape: shape::<Bare<'static, Diff>>,
+    },
+    Kind {
+        name: "host",
+        of: "",
+        when: "The first line of `tracer features`: the kernel and the privileges.",
+        shape: shape::<Bare<'static, Host<'static>>>,
+    },
+    Kind {
+        name: "feature",
+        of: "",
+        when: "A feature, and whether it works here (`tracer features`).",
+        shape: shape::<Bare<'static, Feature<'static>>>,
     },
 ];
 

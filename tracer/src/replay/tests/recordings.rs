@@ -17,9 +17,18 @@ use rstest::rstest;
 
 use super::{
     super::{Outcome, Replay, enricher::Recorded, pace::Speed, source::Source},
-    CLOCK,
+    CLOCK, written,
 };
-use tracer_event::{enricher::Context, header::Header, summary::Summary, wall_clock::WallClock};
+use tracer_event::{
+    endpoint::Endpoint,
+    enricher::{Context, Unknown},
+    finding::{Finding, NoLocalPort, Problem, Severity, Status},
+    header::Header,
+    process::Process,
+    summary::Summary,
+    update::Update,
+    wall_clock::WallClock,
+};
 use tracer_model::filter::Filter;
 use tracer_output::{
     Format as _, Sink,
@@ -37,7 +46,7 @@ impl Sink for Kept {
         self.json.header(header, clock, &mut self.out.lock().unwrap());
     }
 
-    fn update(&mut self, update: &tracer_event::update::Update<'_>, context: Context<'_>) {
+    fn update(&mut self, update: &Update<'_>, context: Context<'_>) {
         self.json.update(update, context, &mut self.out.lock().unwrap());
     }
 
@@ -331,4 +340,31 @@ fn a_recording_without_host_and_file_is_told_without() {
     let old = format!("{begin}\"version\"{rest}");
     let file = write(directory.path(), "old", old.as_bytes());
     assert_eq!(told(vec![file], Filter::default()), (old, Ok(Outcome::default())));
+}
+
+#[test]
+fn findings_about_other_sockets_are_left_out_as_their_events_are() {
+    let finding = |pid: u32, port: u16| Finding {
+        time: CLOCK.now,
+        severity: Severity::Warning,
+        status: Status::Raised,
+        netns: 7,
+        entry: None,
+        problem: Problem::NoLocalPort(NoLocalPort {
+            process: Some(Process { pid, comm: [b'a'; 16], start_ns: 0 }),
+            others: 0,
+            peer: Endpoint::new([10, 0, 0, 2].into(), port),
+            count: 3,
+            size: None,
+        }),
+    };
+    let (http, database) = (finding(900, 80), finding(77, 5432));
+    let updates = [Update::Finding(&http), Update::Finding(&database)];
+    let directory = tempfile::tempdir().unwrap();
+    let file = write(directory.path(), "a", written(&updates, &Unknown).as_bytes());
+    for filter in ["port 80", "pid 900", "port 80 and not port 443"] {
+        let (told, outcome) = told(vec![file.clone()], filter.parse().unwrap());
+        assert!(outcome.is_ok(), "{outcome:?}");
+        assert!(told.contains("10.0.0.2:80") && !told.contains("10.0.0.2:5432"), "{told}");
+    }
 }

@@ -144,8 +144,6 @@ fn group_columns(columns: &[Column; 8]) -> Vec<Column> {
 fn socket(app: &App, socket: &Row, columns: &[Column]) -> Line<'static> {
     let theme = &app.theme;
     let subject = &socket.subject;
-    let age = duration(app.ui_snapshot.clock.now.saturating_sub(socket.since));
-    let sign = if socket.at_least { "≥" } else { "" };
     let (flag, warning) =
         if socket.lingers { ("⚑", theme.warning()) } else { (" ", Style::new()) };
     let peer = match (socket.state, subject.role) {
@@ -157,7 +155,7 @@ fn socket(app: &App, socket: &Row, columns: &[Column]) -> Line<'static> {
     let plain = |text: String| (text, Style::new());
     let cells = [
         (socket.state.name().to_owned(), theme.state(socket.state)),
-        (format!("{sign}{age}"), warning),
+        (age(app, socket.since, socket.at_least), warning),
         plain(subject.tuple.local.to_string()),
         plain(peer),
         plain(owner(app, socket)),
@@ -186,9 +184,9 @@ fn group_line(app: &App, group: &Group, columns: &[Column]) -> Line<'static> {
     let count = |state: State| group.counts[state.index()];
     let known = [State::CloseWait, State::Established, State::TimeWait].map(count);
     let other = group.total() - known.iter().sum::<u32>();
-    let age = match group.since {
+    let oldest = match group.since {
         u64::MAX => String::new(),
-        since => duration(app.ui_snapshot.clock.now.saturating_sub(since)),
+        since => age(app, since, group.at_least),
     };
     let plain = |text: String| (text, Style::new());
     let number = |count: u32| plain(some(count.into()));
@@ -201,7 +199,13 @@ fn group_line(app: &App, group: &Group, columns: &[Column]) -> Line<'static> {
         number(known[2]),
         number(other),
         styled(group.lingering, app.theme.bad()),
-        plain(age),
+        plain(oldest),
     ];
     row(Span::raw(" "), columns, cells)
+}
+
+/// `≥4.2s`
+fn age(app: &App, since: u64, at_least: bool) -> String {
+    let age = duration(app.ui_snapshot.clock.now.saturating_sub(since));
+    format!("{}{age}", if at_least { "≥" } else { "" })
 }
