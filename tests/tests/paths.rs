@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde_json::json;
-use tracer_tests::{case::Hosts, kernel::lacks, remedy::succeeds};
+use tracer_tests::{case::Hosts, kernel::lacks, link::Link, record::Record, remedy::succeeds};
 
 /// As a program in a container, or a database with its default.
 #[test]
@@ -86,11 +86,11 @@ say('answered'); hold()",
     assert_eq!(client.answer(), "answered", "smaller segments have arrived");
 }
 
-/// As a radio link, a bad cable or a policer does, beside a path on which all is well.
-#[test]
-fn segments_that_a_path_loses_are_counted_by_peer() {
-    const EACH: u64 = 20;
-    let hosts = Hosts::connected();
+/// Of the data that the first host sends one segment in this many.
+const EACH: u64 = 20;
+
+/// A link that loses that much, as a radio link, a bad cable or a policer does.
+fn lossy(hosts: &Hosts) -> Link {
     let link = hosts.link();
     let sent = AtomicU64::new(0);
     link.lose(move |from, segment| {
@@ -98,6 +98,24 @@ fn segments_that_a_path_loses_are_counted_by_peer() {
             && !segment.data.is_empty()
             && sent.fetch_add(1, Ordering::Relaxed).is_multiple_of(EACH)
     });
+    link
+}
+
+/// The evidence of `retransmissions` over the link, as far as it has to be right.
+fn lost(found: &Record) -> &serde_json::Value {
+    let evidence = found.at("/finding/evidence");
+    assert_eq!(evidence["peers"][0]["peer"]["address"], "10.89.0.2", "{found}");
+    let number = |name: &str| evidence[name].as_u64().expect("a number");
+    let of_each = number("segments") / (number("retransmitted") - number("duplicates"));
+    assert!((EACH / 2..=EACH * 3 / 2).contains(&of_each), "{found}");
+    evidence
+}
+
+/// Beside a path on which all is well.
+#[test]
+fn segments_that_a_path_loses_are_counted_by_peer() {
+    let hosts = Hosts::connected();
+    let _link = lossy(&hosts);
     let (server, _) = hosts.start(
         0,
         "server",
@@ -122,19 +140,46 @@ say('connected'); hold()",
     thread::sleep(Duration::from_secs(1));
     let diagnosis = hosts.diagnose(0, "4s");
     let found = diagnosis.only("retransmissions");
-    let evidence = found.at("/finding/evidence");
     let text = found.text("/finding/text").unwrap();
     assert!(text.contains("to 10.89.0.2 were lost") && text.contains("on 4 connections"), "{text}");
     assert_eq!(found.at("/finding/severity"), "warning", "{found}");
-    let number = |at: &serde_json::Value, name: &str| at[name].as_u64().unwrap();
-    let lost = number(evidence, "retransmitted") - number(evidence, "duplicates");
-    let of_each = number(evidence, "segments") / lost;
-    assert!((EACH / 2..=EACH * 3 / 2).contains(&of_each), "{found}");
-    assert!(number(&evidence["others"], "segments") > 100, "{found}");
+    let evidence = lost(found);
+    assert!(evidence["others"]["segments"].as_u64() > Some(100), "{found}");
     assert_eq!(evidence["others"]["retransmitted"], 0, "{found}");
     assert_eq!(evidence["processes"][0]["pid"], server.pid(), "{found}");
     assert!(succeeds(found, "tc -s qdisc show").contains("dropped 0"), "{found}");
     assert!(succeeds(found, "ip -s -s link show").contains("slow0"), "{found}");
     assert!(hosts.diagnose(1, "2s").all("retransmissions").is_empty(), "the client's side");
     hosts.is_traced_soon(0, "retransmissions");
+}
+
+/// As most are that HTTP makes.
+#[test]
+fn segments_that_short_connections_lose_are_counted() {
+    let hosts = Hosts::connected();
+    let _link = lossy(&hosts);
+    let (server, _) = hosts.start(
+        0,
+        "server",
+        "
+l = listen('10.89.0.1', 8080); say('listening')
+def serve(c): c.recv(100); c.sendall(b'x' * 10000); c.close()
+while True: c, _ = l.accept(); threading.Thread(target=serve, args=(c,), daemon=True).start()",
+    );
+    let (_client, _) = hosts.start(
+        1,
+        "client",
+        "
+def ask():
+    while True:
+        c = socket.create_connection(('10.89.0.1', 8080)); c.sendall(b'?')
+        while c.recv(65536): pass
+        c.close()
+for _ in range(8): threading.Thread(target=ask, daemon=True).start()
+say('asking'); hold()",
+    );
+    let diagnosis = hosts.diagnose(0, "4s");
+    let found = diagnosis.only("retransmissions");
+    assert_eq!(lost(found)["processes"][0]["pid"], server.pid(), "{found}");
+    assert!(hosts.diagnose(1, "2s").all("retransmissions").is_empty(), "the client's side");
 }

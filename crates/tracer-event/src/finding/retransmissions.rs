@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Explain, Line, Program, Remedy, Severity,
+    About, Explain, Line, Program, Remedy, Severity, Sockets,
     remedies::{advice, command},
     words::{and_more, connections, end, line, programs},
 };
@@ -204,8 +204,12 @@ impl Explain for Retransmissions {
         ]
     }
 
-    fn processes(&self) -> Vec<u32> {
-        self.processes.iter().map(|program| program.process.pid).collect()
+    fn sockets(&self) -> Sockets<'_> {
+        let more = self.more_peers > 0;
+        let peers = self.peers.iter().filter(|_| !more).map(|path| path.peer).collect();
+        let known = Sockets { peers, ..Sockets::default() };
+        // There may be more than are named.
+        known.owned_by(&self.processes).and_others(1)
     }
 
     fn count(&self) -> u64 {

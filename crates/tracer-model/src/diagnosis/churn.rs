@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use super::{
     common::{has_room, of_one_name},
     comparison::{Comparison, Detector},
+    losses,
 };
 use tracer_event::{
     close::{Initiator, Reason},
@@ -174,7 +175,10 @@ fn finding(
         ports,
     };
     let runs_out = churn.ports.is_some_and(|ports| ports.minutes_left.is_some());
-    let is_slow = churn.handshake >= SLOW && churn.share() >= LARGE;
+    // Lost SYNs are no handshakes that reuse would save.
+    let is_slow = churn.handshake >= SLOW
+        && churn.share() >= LARGE
+        && losses::told(comparison, netns, peer).is_none();
     let severity = if runs_out || is_slow { Severity::Warning } else { Severity::Info };
     let takes_ports = churn.ports.is_some_and(|ports| ports.time_wait * 2 >= u64::from(ports.size));
     let is_worth_it = takes_ports || churn.share() >= WORTH_IT;

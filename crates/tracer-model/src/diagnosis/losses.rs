@@ -170,19 +170,28 @@ fn finding(comparison: &Comparison<'_>, netns: u32, peers: Peers) -> Option<Find
     Some(comparison.finding(severity, netns, Problem::Retransmissions(Box::new(problem))))
 }
 
+/// What is lost on the way to a peer, if that is told.
+pub(super) fn told<'a>(
+    comparison: &'a Comparison<'_>,
+    netns: u32,
+    peer: Endpoint,
+) -> Option<&'a Segments> {
+    let found = comparison.found.iter().filter(|finding| finding.netns == netns);
+    let paths = found.filter_map(|finding| match &finding.problem {
+        Problem::Retransmissions(found) => Some(&found.peers),
+        _ => None,
+    });
+    let mut paths = paths.flatten().filter(|path| path.peer.address() == peer.address());
+    paths.next().map(|path| &path.sent)
+}
+
 /// Whether so many retransmissions in a row to a peer are what chance makes of the segments that are
 /// lost on the way there anyway.
 pub(super) fn explain(comparison: &Comparison<'_>, seen: &Seen<'_>, in_a_row: u8) -> bool {
     const LIKELY: f64 = 0.1;
     let Tuple { netns, peer, .. } = seen.tuple();
-    let paths = comparison.found.iter().filter(|finding| finding.netns == netns);
-    let paths = paths.filter_map(|finding| match &finding.problem {
-        Problem::Retransmissions(found) => Some(&found.peers),
-        _ => None,
-    });
-    let explains = |Path { peer: lossy, sent }: &Path| {
+    told(comparison, netns, peer).is_some_and(|sent| {
         let chance = (sent.percent() / 100.0).powi(1 + i32::from(in_a_row));
-        lossy.address() == peer.address() && chance * sent.segments as f64 >= LIKELY
-    };
-    paths.flatten().any(explains)
+        chance * sent.segments as f64 >= LIKELY
+    })
 }

@@ -231,6 +231,7 @@ fn transition() -> BoxedStrategy<Transition> {
                 sequence,
                 sent,
                 close,
+                life: None,
                 orphaned,
                 at_exit,
             }

@@ -2,7 +2,10 @@
 
 use tracer_wire::Sent;
 
-use super::{silence::retransmitting, *};
+use super::{
+    silence::{exchange, retransmitting},
+    *,
+};
 use tracer_event::{
     close::{Close, Reason},
     endpoint::{Endpoint, Tuple},
@@ -147,11 +150,11 @@ fn only_those_that_are_asked_about_are_told(#[case] filter: &str, #[case] expect
 }
 
 /// Forty connections to a server that are over, each with three segments of data.
-fn over(again: u32, began: u64, reason: Option<Reason>) -> Observed {
+fn over(server: u8, again: u32, began: u64, reason: Option<Reason>) -> Observed {
     let mut observed = Observed::since(SECOND);
     let end = |last, port| Endpoint::new([10, 0, 0, last].into(), port);
     for port in 40_000..40_040 {
-        let tuple = Tuple { local: end(2, port), peer: end(1, SERVER), netns: NETNS };
+        let tuple = Tuple { local: end(9, port), peer: end(server, SERVER), netns: NETNS };
         let close = reason.map(|reason| Close::new(reason, None));
         let sent = Sent { segments: 3, again, twice: 0 };
         let life = Some(Life { began, sent });
@@ -182,7 +185,7 @@ fn what_short_connections_have_lost_is_told(
     #[case] expected: usize,
 ) {
     let mut observed = Observed::since(SECOND);
-    observed.add(&over(again, began, reason));
+    observed.add(&over(1, again, began, reason));
     let found = found_beside(&observed, Vec::new());
     assert_eq!(found.len(), expected, "{found:?}");
     for (severity, found) in found {
@@ -194,7 +197,7 @@ fn what_short_connections_have_lost_is_told(
 
 #[test]
 fn what_a_full_accept_queue_drops_is_not_lost_on_the_way() {
-    let observed = over(1, SECOND, None);
+    let observed = over(1, 1, SECOND, None);
     let full = listener(9, 8);
     let first = look(SECOND, vec![full]);
     let mut last = look(SECOND + OBSERVED, vec![full]);
@@ -206,4 +209,26 @@ fn what_a_full_accept_queue_drops_is_not_lost_on_the_way() {
     assert_eq!(codes(&last), ["accept_queue_full"]);
     last.snapshot.records.clear();
     assert_eq!(codes(&last), ["retransmissions"]);
+}
+
+/// Reuse would save no handshakes that are slow because SYNs are lost.
+#[rstest]
+#[case::lost(1, &[("retransmissions", Severity::Warning), ("churn", Severity::Info)])]
+#[case::slow(0, &[("churn", Severity::Warning)])]
+fn slow_handshakes_are_explained_by_what_is_lost(
+    #[case] again: u32,
+    #[case] expected: &[(&str, Severity)],
+) {
+    let mut observed = over(2, again, SECOND, None);
+    for n in 0..200 {
+        observed.observe(Update::Connection(&exchange(n * 50, 40_000_000)));
+    }
+    let (first, mut last) = (look(SECOND, Vec::new()), look(SECOND + OBSERVED, Vec::new()));
+    // There are enough ports.
+    last.host.namespaces.get_mut(&NETNS).unwrap().ports = None;
+    let table = Table::new(table::Options::default());
+    let found = find_in(&Filter::default(), &first, &last, &observed, &table).findings;
+    let found: Vec<_> =
+        found.iter().map(|finding| (finding.problem.code(), finding.severity)).collect();
+    assert_eq!(found, expected);
 }

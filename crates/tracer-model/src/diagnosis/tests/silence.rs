@@ -273,7 +273,7 @@ fn who_would_never_notice_is_counted(
 }
 
 /// A connection for one exchange that ended so many milliseconds after the first snapshot.
-fn exchange(ended: u64, handshake: u64) -> ConnectionSummary {
+pub(super) fn exchange(ended: u64, handshake: u64) -> ConnectionSummary {
     let end = |last, port| Endpoint::from_wire(wire(last), port);
     let tuple = Tuple { local: end(1, 40_001), peer: end(2, 80), netns: NETNS };
     let mut comm = [0; 16];
