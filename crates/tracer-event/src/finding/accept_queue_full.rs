@@ -4,14 +4,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Explain, Line, Listener, Remedy, Severity, Sockets,
-    remedies::{accept_faster, advice, command, resume},
-    words::{line, of_listener, programs, whose},
+    About, Descriptors, Explain, Line, Listener, Remedy, Severity, Sockets,
+    remedies::{accept_faster, advice, command, no_descriptor_left, resume},
+    words::{line, of_limit, of_listener, programs, whose},
 };
 use crate::phrase::{Wording, wording};
 
 /// A full accept queue.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AcceptQueue {
     /// The listener; where none is full any more one that has dropped something, or else the one
     /// with the longest queue.
@@ -26,6 +26,9 @@ pub struct AcceptQueue {
     pub listen_drops: u64,
     /// `somaxconn`, the most that listen() grants.
     pub somaxconn: Option<u64>,
+    /// Descriptors of the first process: who has none left cannot accept.
+    #[serde(default)]
+    pub descriptors: Option<Descriptors>,
 }
 
 impl Explain for AcceptQueue {
@@ -89,6 +92,7 @@ impl Explain for AcceptQueue {
         if let Some(most) = self.somaxconn {
             lines.push(line("limit", format!("net.core.somaxconn = {most}")));
         }
+        lines.extend(self.descriptors.as_ref().map(|open| line("open", of_limit(open))));
         lines
     }
 
@@ -97,7 +101,11 @@ impl Explain for AcceptQueue {
         if let Some(halt) = from.halted {
             return resume(halt, from.processes.first().map(|program| program.process.pid));
         }
-        let mut remedies = vec![accept_faster(programs(&from.processes))];
+        let who = programs(&from.processes);
+        if self.descriptors.is_some_and(|descriptors| descriptors.is_all()) {
+            return vec![no_descriptor_left(who)];
+        }
+        let mut remedies = vec![accept_faster(who)];
         remedies.push(advice(wording!(
             "remedy-larger-backlog",
             "a larger backlog (the program's listen(), limited by somaxconn) absorbs bursts, no more"

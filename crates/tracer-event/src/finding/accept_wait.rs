@@ -136,7 +136,7 @@ impl Explain for AcceptWait {
             return resume(halt, pid);
         }
         let who = programs(&from.processes);
-        if self.descriptors.is_some_and(|descriptors| descriptors.open >= descriptors.limit) {
+        if self.descriptors.is_some_and(|descriptors| descriptors.is_all()) {
             return vec![no_descriptor_left(who)];
         }
         let mut remedies = vec![if self.listened.is_some() {

@@ -158,6 +158,11 @@ impl Descriptors {
         let minutes_left = minutes_left(limit.saturating_sub(open), growth);
         Self { open, limit, growth, minutes_left }
     }
+
+    /// Whether none is left.
+    pub const fn is_all(&self) -> bool {
+        self.open >= self.limit
+    }
 }
 
 /// Minutes until `left` are used up at `growth` a minute.

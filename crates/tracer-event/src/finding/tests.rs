@@ -119,8 +119,15 @@ fn no_port(count: u64) -> Finding {
 
 fn queue(length: u32, dropped: Option<u32>) -> Finding {
     let (listener, somaxconn) = (from(length), Some(256));
-    let full = AcceptQueue { listener, dropped, listen_overflows: 3, listen_drops: 0, somaxconn };
-    of(Problem::AcceptQueueFull(full))
+    let (listen_overflows, listen_drops, descriptors) = (3, 0, None);
+    of(Problem::AcceptQueueFull(AcceptQueue {
+        listener,
+        dropped,
+        listen_overflows,
+        listen_drops,
+        somaxconn,
+        descriptors,
+    }))
 }
 
 fn backlog(syn_drops: u64, syn_cookies: u64, limit: u64) -> SynBacklog {

@@ -18,9 +18,7 @@ use tracer_event::{
     activity::{Activity, Awaited, Doing, Wait, WaitKind},
     container::Cgroup,
     endpoint::{Endpoint, Tuple},
-    finding::{
-        Descriptors, Finding, Listener, PortUse, Problem, Program, Service, Severity, Status,
-    },
+    finding::{Finding, Listener, PortUse, Problem, Program, Service, Severity, Status},
     host::{Counters, NetFacts},
     process::{Executable, Owner, Process},
     socket::Socket,
@@ -347,16 +345,6 @@ impl<'a> Comparison<'a> {
         let there = self.seen.iter().find(is_peer);
         let process = there.and_then(|seen| self.holders(seen.record).first());
         Some(Awaited { takes_nothing, peer: tuple.peer, process: process.map(|one| one.process) })
-    }
-
-    /// Descriptors of a process that loses `leaking` of them a minute; others come and go.
-    pub(super) fn descriptors(&self, pid: u32, leaking: f64) -> Option<Descriptors> {
-        let Input { first, last, .. } = self.input;
-        let now = last.host.processes.get(&pid)?;
-        let (open, limit) = (now.descriptors?, now.descriptor_limit?);
-        let before = first.look.host.processes.get(&pid).and_then(|facts| facts.descriptors);
-        let grown = self.per_minute(open as i64 - before.unwrap_or(0) as i64);
-        Some(Descriptors::new(open, limit, grown.min(leaking).max(0.0)))
     }
 
     /// The socket's life as far as the table knows it.

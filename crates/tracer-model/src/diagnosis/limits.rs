@@ -4,12 +4,18 @@ use std::borrow::Cow;
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
+use tracer_wire::Record;
 
 use super::{
+    Input,
     common::{each_once, most_first, of_one_name},
     comparison::{Comparison, Detector, Seen},
 };
-use crate::{connection::Connection, ports, socket::idle};
+use crate::{
+    connection::{Connection, SocketId},
+    ports,
+    socket::idle,
+};
 use tracer_event::{
     close::Initiator,
     endpoint::Tuple,
@@ -134,6 +140,33 @@ const IDLE: u64 = 10_000_000_000;
 /// Minutes until none is left: a warning, critical.
 const LEFT: (f64, f64) = (60.0, 10.0);
 
+impl Comparison<'_> {
+    /// Descriptors of a process that loses `leaking` of them a minute; others come and go.
+    pub(super) fn descriptors(&self, pid: u32, leaking: f64) -> Option<Descriptors> {
+        let Input { first, last, .. } = self.input;
+        let now = last.host.processes.get(&pid)?;
+        let (open, limit) = (now.descriptors?, now.descriptor_limit?);
+        let before = first.look.host.processes.get(&pid).and_then(|facts| facts.descriptors);
+        let grown = before.map_or_else(|| self.opened(pid), |before| open as i64 - before as i64);
+        let grown = self.per_minute(grown);
+        Some(Descriptors::new(open, limit, grown.min(leaking).max(0.0)))
+    }
+
+    /// How many sockets that a process holds are new: descriptors of a process with few sockets are
+    /// not counted.
+    fn opened(&self, pid: u32) -> i64 {
+        let begun = self.input.first.begun();
+        let is_new = |life: &&Connection| life.began().is_some_and(|began| began >= begun);
+        let new = self.input.table.connections().filter(is_new).map(|life| life.id);
+        let new: HashSet<SocketId, RandomState> = new.collect();
+        let is_held =
+            |record: &Record| self.holders(record).iter().any(|one| one.process.pid == pid);
+        let opened =
+            |seen: &&Seen<'_>| new.contains(&SocketId::of(seen.record)) && is_held(seen.record);
+        self.seen.iter().filter(opened).count() as i64
+    }
+}
+
 /// Leaking processes with hardly a descriptor left.
 fn descriptors(comparison: &Comparison<'_>) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
@@ -146,6 +179,10 @@ fn descriptors(comparison: &Comparison<'_>) -> Vec<Finding> {
                 (leak.holders.iter().chain(listening).next(), leak.descriptors)
             }
             Problem::AcceptWait(wait) => (wait.listener.processes.first(), wait.descriptors),
+            Problem::AcceptQueueFull(queue) => {
+                let used_up = queue.descriptors.filter(Descriptors::is_all);
+                (queue.listener.processes.first(), used_up)
+            }
             _ => continue,
         };
         let (Some(program), Some(descriptors)) = (program, descriptors) else { continue };
@@ -162,13 +199,16 @@ fn descriptors(comparison: &Comparison<'_>) -> Vec<Finding> {
 
 /// Other processes with hardly a descriptor left, most of which are TCP sockets.
 fn crowded(comparison: &Comparison<'_>, told: &[Process]) -> Vec<Finding> {
+    let many = comparison.input.last.host.processes.iter().filter(|(_, facts)| {
+        let limit = facts.descriptor_limit.unwrap_or(u64::MAX);
+        facts.descriptors.is_some_and(|open| open * 10 >= limit.saturating_mul(MANY))
+    });
     let scarce = |pid: u32| {
         let descriptors = comparison.descriptors(pid, f64::INFINITY)?;
-        Some((crowding(&descriptors)?, descriptors))
+        Some((pid, (crowding(&descriptors), descriptors)))
     };
-    let processes = comparison.input.last.host.processes.keys().copied();
     let scarce: HashMap<u32, (Severity, Descriptors), RandomState> =
-        processes.filter_map(|pid| Some((pid, scarce(pid)?))).collect();
+        many.filter_map(|(pid, _)| scarce(*pid)).collect();
     let mut held: HashMap<Process, Vec<&Seen<'_>>, RandomState> = HashMap::default();
     let sockets = comparison.seen.iter().filter(|_| !scarce.is_empty());
     for seen in sockets.filter(|seen| comparison.wants_seen(seen)) {
@@ -203,17 +243,15 @@ fn crowded(comparison: &Comparison<'_>, told: &[Process]) -> Vec<Finding> {
 }
 
 /// All may be in use: who has set the limit to what it needs is no sick process until it is reached.
-fn crowding(descriptors: &Descriptors) -> Option<Severity> {
+fn crowding(descriptors: &Descriptors) -> Severity {
     let Descriptors { open, limit, minutes_left, .. } = *descriptors;
     let minutes = minutes_left.unwrap_or(f64::INFINITY);
-    if open * 10 < limit * MANY {
-        None
-    } else if open >= limit || minutes < LEFT.1 {
-        Some(Severity::Critical)
+    if open >= limit || minutes < LEFT.1 {
+        Severity::Critical
     } else if open * 100 >= limit * NEARLY_ALL || minutes < LEFT.0 {
-        Some(Severity::Warning)
+        Severity::Warning
     } else {
-        Some(Severity::Info)
+        Severity::Info
     }
 }
 

@@ -131,8 +131,11 @@ pub(super) fn is_told_full(comparison: &Comparison<'_>, from: u32, peer: Endpoin
 fn full(comparison: &Comparison<'_>, seen: &Seen<'_>, severity: Severity) -> Option<Finding> {
     let netns = seen.record.netns;
     let counted = comparison.counted(netns);
+    let listener = comparison.listener(&[seen.record])?;
+    let first = listener.processes.first().map(|program| program.process.pid);
     let problem = Problem::AcceptQueueFull(AcceptQueue {
-        listener: comparison.listener(&[seen.record])?,
+        listener,
+        descriptors: first.and_then(|pid| comparison.descriptors(pid, 0.0)),
         dropped: dropped(comparison, seen),
         listen_overflows: counted.listen_overflows,
         listen_drops: counted.listen_drops,

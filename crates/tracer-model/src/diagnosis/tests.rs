@@ -2,6 +2,7 @@
 
 mod accepting;
 mod alike;
+mod descriptors;
 mod forwarding;
 mod innocent;
 mod losses;
@@ -225,36 +226,6 @@ fn a_stopped_process_is_another_cause() {
     last.host.processes.get_mut(&900).unwrap().halted = Some(Halt::Traced);
     let diagnosis = find(&look(SECOND, sockets), &last);
     assert_eq!(leak(&diagnosis).cause, Cause::Halted(Halt::Traced));
-}
-
-#[rstest]
-#[case::plenty(100, 0, None)]
-#[case::most_in_use(800, 0, Some(Severity::Warning))]
-#[case::nearly_all_in_use(950, 0, Some(Severity::Critical))]
-// 18 and 600 a minute, of 1,000.
-#[case::grows_slowly(1, 3, Some(Severity::Warning))]
-#[case::grows_fast(100, 100, Some(Severity::Critical))]
-fn descriptors_run_out_by_number_or_by_growth(
-    #[case] open: u64,
-    #[case] leaked: u64,
-    #[case] severity: Option<Severity>,
-) {
-    let at = |time, leaked| {
-        let mut look = look(time, (0..=leaked).map(|n| close_wait(n, 60)).collect());
-        // What is no leak comes and goes.
-        let other = if time == SECOND { 0 } else { 5 };
-        let process = look.host.processes.get_mut(&900).unwrap();
-        process.descriptors = Some(open + leaked + other);
-        process.descriptor_limit = Some(1_000);
-        look
-    };
-    let diagnosis = find(&at(SECOND, 0), &at(SECOND + OBSERVED, leaked));
-    let out = diagnosis.findings.iter().find_map(|one| match &one.problem {
-        Problem::Descriptors(out) => Some((one.severity, out.descriptors.growth)),
-        _ => None,
-    });
-    let growth = 6.0 * leaked as f64;
-    assert_eq!(out, severity.map(|severity| (severity, growth)));
 }
 
 #[rstest]

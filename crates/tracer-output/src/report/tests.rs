@@ -43,6 +43,7 @@ fn diagnosis() -> Diagnosis {
             listen_overflows: 12_345,
             listen_drops: 12_345,
             somaxconn: Some(4096),
+            descriptors: None,
         }),
         Problem::NoLocalPort(NoLocalPort {
             process: Some(process),

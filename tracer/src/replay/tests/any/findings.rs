@@ -258,13 +258,18 @@ fn others() -> BoxedStrategy<Problem> {
                 Problem::NoLocalPort(NoLocalPort { process, others, peer, count, size })
             }
         ),
-        (listener(), any::<Option<u32>>(), any::<(u64, u64)>(), limit()).prop_map(
-            |(listener, dropped, (listen_overflows, listen_drops), somaxconn)| {
-                let queue =
-                    AcceptQueue { listener, dropped, listen_overflows, listen_drops, somaxconn };
-                Problem::AcceptQueueFull(queue)
-            }
-        ),
+        (listener(), any::<Option<u32>>(), any::<(u64, u64)>(), limit(), option::of(descriptors()))
+            .prop_map(|(listener, dropped, counts, somaxconn, descriptors)| {
+                let (listen_overflows, listen_drops) = counts;
+                Problem::AcceptQueueFull(AcceptQueue {
+                    listener,
+                    dropped,
+                    listen_overflows,
+                    listen_drops,
+                    somaxconn,
+                    descriptors,
+                })
+            }),
         (any::<u64>(), option::of(end()), any::<(u64, u64)>(), limit()).prop_map(
             |(half_open, local, (syn_drops, syn_cookies), limit)| {
                 let backlog = limit.map(|limit| limit as u32);
