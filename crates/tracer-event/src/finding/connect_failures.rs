@@ -4,10 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Explain, Line, LostSegment, Remedy, Service, Severity, Sockets,
+    About, Explain, Line, Listener, LostSegment, Remedy, Service, Severity, Sockets,
     commands::destination,
     remedies::{advice, command, firewall},
-    words::{line, lost, name, of_a_name, since, total},
+    words::{line, lost, name, of_a_name, since, total, whose},
 };
 use crate::{
     close::Reason,
@@ -52,6 +52,9 @@ pub struct ConnectFailures {
     /// Where all that failed did so in a row, and attempts succeed since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovered: Option<Recovered>,
+    /// Who listens there, on this host, though attempts were refused: not by its kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listener: Option<Listener>,
 }
 
 /// What is over.
@@ -93,13 +96,19 @@ impl ConnectFailure {
     }
 
     /// In which phase it failed, and by whom.
-    fn phase(&self) -> Wording {
+    fn phase(&self, listener: Option<&Listener>) -> Wording {
         let count = grouped(self.attempts);
         if let Some(segment) = self.lost {
             let lost = lost(segment);
             return wording!("times-lost", "{count} × no answer: {lost}", [count, lost]);
         }
         let phase = match (self.reason, self.icmp) {
+            (Reason::Refused, _) if let Some(listener) = listener => wording!(
+                "phase-rejected",
+                "RST in answer to the SYN, which is not the kernel's: {listener} listens there; a packet filter \
+                 rejects",
+                listener = whose(listener, ", ")
+            ),
             (Reason::Refused, _) => wording!(
                 "phase-refused",
                 "RST in answer to the SYN: nobody listens there, or a firewall rejects it"
@@ -185,7 +194,8 @@ impl Explain for ConnectFailures {
                    other version of IP, or attempts succeed again since)",
             evidence: "each end of SYN_SENT: the RST, ICMP error or timeout that ended it, and the \
                        SYNs that were retransmitted; where the peer is on this host, the SYN+ACKs \
-                       that it has retransmitted",
+                       that it has retransmitted, or that it listened all the time, and that no RST of this \
+                       kernel's refused it",
             unknown: "whether a SYN or the answer to it was lost, where the peer is another host; calls of connect() \
                       that fail before a SYN is sent, as without a route (ENETUNREACH)",
         }
@@ -223,8 +233,11 @@ impl Explain for ConnectFailures {
     }
 
     fn evidence(&self) -> Vec<Line> {
-        let mut lines: Vec<Line> =
-            self.failures.iter().map(|failure| line("failed", failure.phase())).collect();
+        let mut lines: Vec<Line> = self
+            .failures
+            .iter()
+            .map(|one| line("failed", one.phase(self.listener.as_ref())))
+            .collect();
         if self.retransmitted > 0 {
             let answered = (self.answered > 0).then(|| {
                 let count = grouped(self.answered);
@@ -252,7 +265,10 @@ impl Explain for ConnectFailures {
     fn remedies(&self, enter: &str) -> Vec<Remedy> {
         let has = |reason| self.failures.iter().any(|failure| failure.reason == reason);
         let mut remedies = Vec::new();
-        if has(Reason::Refused) {
+        let is_filtered = self.answered > 0
+            || self.listener.is_some()
+            || self.failures.iter().any(|failure| failure.lost.is_some());
+        if has(Reason::Refused) && self.listener.is_none() {
             remedies.push(self.does_it_listen(enter));
         }
         if has(Reason::Unreachable) {
@@ -262,7 +278,7 @@ impl Explain for ConnectFailures {
                  from this host where no neighbour has the address (ip neigh)"
             )));
         }
-        if self.answered > 0 || self.failures.iter().any(|failure| failure.lost.is_some()) {
+        if is_filtered {
             remedies.push(firewall(enter));
         } else if self.retransmitted > 0
             || has(Reason::ConnectTimeout)

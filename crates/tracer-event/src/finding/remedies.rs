@@ -119,8 +119,8 @@ pub(super) fn firewall(enter: &str) -> Remedy {
     command(
         wording!(
             "remedy-firewall",
-            "within one host a packet filter drops segments (iptables is shown as well), rp_filter \
-             or a qdisc (tc -s qdisc): look for the rule, in the namespace of either end"
+            "within one host a packet filter drops or rejects segments (iptables is shown as well), or rp_filter \
+             or a qdisc (tc -s qdisc) drops them: look for the rule, in the namespace of either end"
         ),
         format!("{enter}nft list ruleset"),
     )

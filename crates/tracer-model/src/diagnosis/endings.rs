@@ -12,6 +12,7 @@ use super::{
     comparison::{Comparison, Detector, Seen},
     history::{Group, History, Times},
     queues::{self, reaches},
+    refused_here,
 };
 use tracer_event::{
     close::Reason,
@@ -86,6 +87,10 @@ fn connect(
         true => Severity::Info,
         false => severity(failed, attempts, OF_ATTEMPTS),
     };
+    let failures = failures(comparison, group);
+    let tuple = group.subject.tuple;
+    let mut refused = failures.iter().filter(|one| one.reason == Reason::Refused);
+    let listener = refused.next().and_then(|_| refused_here::though_listening(comparison, &tuple));
     let mut handshakes = group.handshakes.clone();
     handshakes.sort_unstable();
     let times = group.failed().map(|(_, times)| times).chain([group.retransmitted]);
@@ -94,7 +99,7 @@ fn connect(
         others: group.others,
         peer,
         attempts,
-        failures: failures(comparison, group),
+        failures,
         retransmitted,
         answered: group.answered,
         delay: group.delay,
@@ -102,8 +107,9 @@ fn connect(
         p99: percentile(&handshakes, 99),
         since: since(comparison, times),
         recovered,
+        listener,
     }));
-    Some(comparison.finding(failing.max(slow), group.subject.tuple.netns, problem))
+    Some(comparison.finding(failing.max(slow), tuple.netns, problem))
 }
 
 /// The failures by reason, and by what was lost where that is proved.

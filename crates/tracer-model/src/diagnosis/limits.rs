@@ -23,6 +23,7 @@ use tracer_event::{
         Descriptors, Finding, Holds, OutOfDescriptors, PortUse, Problem, Scope, Service, Severity,
         TimeWaitOverflow,
     },
+    host::ProcessFacts,
     process::Process,
     state::State,
 };
@@ -199,10 +200,7 @@ fn descriptors(comparison: &Comparison<'_>) -> Vec<Finding> {
 
 /// Other processes with hardly a descriptor left, most of which are TCP sockets.
 fn crowded(comparison: &Comparison<'_>, told: &[Process]) -> Vec<Finding> {
-    let many = comparison.input.last.host.processes.iter().filter(|(_, facts)| {
-        let limit = facts.descriptor_limit.unwrap_or(u64::MAX);
-        facts.descriptors.is_some_and(|open| open * 10 >= limit.saturating_mul(MANY))
-    });
+    let many = comparison.input.last.host.processes.iter().filter(|(_, facts)| has_many(facts));
     let scarce = |pid: u32| {
         let descriptors = comparison.descriptors(pid, f64::INFINITY)?;
         Some((pid, (crowding(&descriptors), descriptors)))
@@ -240,6 +238,11 @@ fn crowded(comparison: &Comparison<'_>, told: &[Process]) -> Vec<Finding> {
         comparison.finding(severity, netns, Problem::Descriptors(out))
     };
     merged.into_iter().map(finding).collect()
+}
+
+fn has_many(facts: &ProcessFacts) -> bool {
+    let limit = facts.descriptor_limit.unwrap_or(u64::MAX);
+    facts.descriptors.is_some_and(|open| open * 10 >= limit.saturating_mul(MANY))
 }
 
 /// All may be in use: who has set the limit to what it needs is no sick process until it is reached.

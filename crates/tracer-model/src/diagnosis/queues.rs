@@ -97,7 +97,7 @@ pub(super) fn reaches(from: u32, to: u32, peer: Endpoint) -> bool {
 }
 
 /// Whether a listener in one namespace takes what is sent to `peer` from another.
-fn takes(
+pub(super) fn takes(
     comparison: &Comparison<'_>,
     (at, local): (u32, Endpoint),
     from: u32,

@@ -377,6 +377,7 @@ and-others = { $peer } 등
 has-accepted = { $who }, 이 연결들을 accept한 프로세스
 only-listens = { $who }, listener만 갖고 있고 이 연결들은 갖고 있지 않음
 times-lost = { $count } × 응답 없음{ $lost }
+phase-rejected = SYN에 RST로 응답했으나 이 커널이 보낸 것이 아님: { $listener } 쪽이 LISTEN 중이므로 패킷 필터가 거부함
 phase-refused = SYN에 RST로 응답: LISTEN하는 프로그램이 없거나 방화벽이 거부함
 phase-icmp = SYN에 ICMP 오류로 응답
 phase-timed-out = 커널이 포기할 때까지 모든 SYN에 응답 없음: SYN이나 SYN+ACK가 손실되었거나, 방화벽 또는 가득 찬
@@ -433,8 +434,8 @@ remedy-tw-reuse = connect()가 1초 지난 TIME_WAIT의 포트를 넘겨받게 �
     해당함
 remedy-wider-range = 범위를 넓히기. listener의 포트는 ip_local_reserved_ports로 뺄 것
 remedy-not-fin-timeout = 도움이 되지 않음: tcp_fin_timeout(TIME_WAIT는 항상 60초), tcp_tw_recycle(4.12에서 없어짐)
-remedy-firewall = 한 호스트 안에서 패킷 필터(iptables 규칙도 보임), rp_filter, qdisc(tc -s qdisc) 가운데 하나가
-    세그먼트를 버림: 양쪽 끝의 네임스페이스에서 규칙을 찾을 것
+remedy-firewall = 한 호스트 안에서 패킷 필터(iptables 규칙도 보임)가 세그먼트를 버리거나 거부함, 또는 rp_filter나
+    qdisc(tc -s qdisc)가 버림: 양쪽 끝의 네임스페이스에서 규칙을 찾을 것
 remedy-close = { $who }: read()가 0(파일 끝)을 돌려주면 close()해야 함. 오류 경로에서도 마찬가지이며, 연결 풀은 상대가
     닫은 연결을 버려야 함
 remedy-read-to-end = { $who }: read()가 0을 돌려줄 때까지 읽고 close()해야 함. 읽기를 그만두었거나 다른 것을 기다리는

@@ -16,6 +16,7 @@ pub(super) fn connects(attempts: u64, failures: Vec<ConnectFailure>) -> Finding 
         p99: Some(1_010_000_000),
         since: 12_000_000_000,
         recovered: None,
+        listener: None,
     })))
 }
 

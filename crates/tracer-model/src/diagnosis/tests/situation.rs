@@ -4,7 +4,8 @@ use super::*;
 use tracer_event::{
     close::{Close, Reason},
     endpoint::{Endpoint, Tuple},
-    finding::LostSegment,
+    finding::{Listener, LostSegment},
+    fixtures,
     host::Entry,
     process::{Evidence, Owner, Process},
     sequence::Sequence,
@@ -194,4 +195,55 @@ fn a_client_of_a_full_queue_is_told_why(
     if let Problem::StuckHandshake(stuck) = &diagnosis.findings[0].problem {
         assert_eq!(stuck.lost, lost);
     }
+}
+
+/// Three attempts to connect to a listener on 10.0.0.1 that the snapshots show have been refused.
+fn refused_though_listening(own_rst: bool, before: bool, listens: Record) -> Option<Listener> {
+    let mut observed = Observed::default();
+    for port in 40_000..40_003 {
+        let (local, peer) = ([10, 0, 0, 2], [10, 0, 0, 1]);
+        let [local, peer] = [(local, port), (peer, SERVER)]
+            .map(|(address, port)| Endpoint::new(address.into(), port));
+        let tuple = Tuple { local, peer, netns: 8 };
+        let close = Some(Close::new(Reason::Refused, None));
+        let subject = Subject { role: Some(Role::Client), ..Subject::of_addresses(tuple) };
+        let failed = fixtures::transition(State::SynSent, State::Closed);
+        observed.observe(Update::Transition(&Transition { subject, close, ..failed }));
+        if own_rst {
+            // A redirection has sent it on to a port where nobody listens.
+            let elsewhere = Endpoint::new([127, 0, 0, 1].into(), 15_001);
+            let tuple = Tuple { local: elsewhere, peer: local, netns: NETNS };
+            let (subject, state) = (Subject::of_addresses(tuple), State::Closed);
+            let segment = Rst::answering(Answered::Syn);
+            observed.observe(Update::Reset(&Reset { time: SECOND, subject, state, segment }));
+        }
+    }
+    let first = look(SECOND, if before { vec![listens] } else { Vec::new() });
+    let last = look(SECOND + OBSERVED, vec![listens]);
+    let table = Table::new(table::Options::default());
+    let found = find_in(&Filter::default(), &first, &last, &observed, &table).findings;
+    let mut found = found.into_iter().filter_map(|finding| match finding.problem {
+        Problem::ConnectFailures(failures) => Some(failures.listener),
+        _ => None,
+    });
+    found.next().expect("attempts that are refused are told")
+}
+
+#[rstest]
+#[case::a_packet_filter(false, true, listener(0, 128), true)]
+#[case::whose_address_it_is_is_not_known(false, true, Record { local_address: Ipv4Addr::UNSPECIFIED.to_ipv6_mapped().octets(), ..listener(0, 128) }, false)]
+#[case::this_kernel(true, true, listener(0, 128), false)]
+#[case::it_has_just_begun(false, false, listener(0, 128), false)]
+#[case::full_and_tcp_abort_on_overflow(false, true, listener(129, 128), false)]
+#[case::bound_to_an_interface(false, true, Record { interface: 1, ..listener(0, 128) }, false)]
+#[case::another_address(false, true, Record { local_address: wire(9), ..listener(0, 128) }, false)]
+#[case::perhaps_ipv6_alone(false, true, Record { local_address: [0; 16], ..listener(0, 128) }, false)]
+fn who_listens_all_the_time_has_not_refused(
+    #[case] own_rst: bool,
+    #[case] before: bool,
+    #[case] listens: Record,
+    #[case] expected: bool,
+) {
+    let found = refused_though_listening(own_rst, before, listens);
+    assert_eq!(found.is_some(), expected, "{found:?}");
 }

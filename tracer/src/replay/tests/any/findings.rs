@@ -336,9 +336,9 @@ fn endings() -> BoxedStrategy<Problem> {
             end(),
             any::<[u64; 6]>(),
             prop::collection::vec(failures, 0..3),
-            (times.clone(), times)
+            (times.clone(), times, option::of(listener()))
         )
-            .prop_map(|(process, peer, counts, failures, (p50, p99))| {
+            .prop_map(|(process, peer, counts, failures, (p50, p99, listener))| {
                 let [others, attempts, retransmitted, answered, delay, since] = counts;
                 Problem::ConnectFailures(Box::new(ConnectFailures {
                     process,
@@ -353,6 +353,7 @@ fn endings() -> BoxedStrategy<Problem> {
                     p99,
                     since,
                     recovered: p50.map(|outage| Recovered { outage, since }),
+                    listener,
                 }))
             }),
         (option::of(process()), service(), any::<[u64; 3]>(), prop::collection::vec(ends, 0..3))
