@@ -8,7 +8,7 @@ use tracer_wire::{Record, flag};
 
 use super::{
     comparison::{Comparison, Detector, Seen},
-    losses,
+    handshakes, losses,
     peers::{Key, connections, key, payload, severity, silence},
     queues,
 };
@@ -131,10 +131,13 @@ fn dead_peers(comparison: &Comparison<'_>) -> Vec<Finding> {
     groups.map(|(key, members)| finding(comparison, &answering, key, &members)).collect()
 }
 
-/// Whether a connection is none yet to its server on this host, whose accept queue is full, as is told.
+/// Whether a connection is none yet to its server on this host, and that is told: its accept queue is
+/// full, or the client's ACK does not arrive.
 fn is_queued(comparison: &Comparison<'_>, member: &Member<'_>) -> bool {
     let Tuple { peer, netns, .. } = member.seen.tuple();
-    member.is_unanswered() && queues::is_told_full(comparison, netns, peer)
+    member.is_unanswered()
+        && (queues::is_told_full(comparison, netns, peer)
+            || handshakes::is_told_unacknowledged(comparison, netns, peer))
 }
 
 /// Whether the peer of a socket is dead.

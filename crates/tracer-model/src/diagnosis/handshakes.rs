@@ -78,9 +78,27 @@ fn finding(
     {
         return None;
     }
-    // Clients that do not answer are the internet's noise.
-    let severity = if state == State::SynSent { Severity::Warning } else { Severity::Info };
+    // Clients that do not answer are the internet's noise, unless they are here and do.
+    let is_noise = state != State::SynSent && stuck.lost != Some(LostSegment::Ack);
+    let severity = if is_noise { Severity::Info } else { Severity::Warning };
     Some(comparison.finding(severity, netns, Problem::StuckHandshake(stuck)))
+}
+
+/// Whether it is told that the ACK of clients on this host does not reach the listener that they are
+/// connected to.
+pub(super) fn is_told_unacknowledged(
+    comparison: &Comparison<'_>,
+    from: u32,
+    peer: Endpoint,
+) -> bool {
+    comparison.found.iter().any(|finding| match &finding.problem {
+        Problem::StuckHandshake(stuck) => {
+            stuck.lost == Some(LostSegment::Ack)
+                && stuck.service == Service::Here(peer)
+                && queues::reaches(from, finding.netns, peer)
+        }
+        _ => false,
+    })
 }
 
 /// Whether the listener of a destination drops SYNs, found out once for each.

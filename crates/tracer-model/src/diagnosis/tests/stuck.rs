@@ -88,3 +88,36 @@ fn what_is_found_is_a_problem() {
         assert_eq!(find_wanted(&filter, &first, &last).findings.len(), findings, "{filter:?}");
     }
 }
+
+/// Clients on this host that are connected, and whose ACK a packet filter drops: their data is not
+/// answered either, which is the same.
+#[rstest]
+#[case::both_ends(true, &[("stuck_handshake", Severity::Warning)])]
+#[case::the_client_alone(false, &[("dead_peer", Severity::Warning)])]
+fn an_ack_that_does_not_arrive_is_one_finding(
+    #[case] listener_is_here: bool,
+    #[case] expected: &[(&str, Severity)],
+) {
+    let half_open = Record {
+        kind: kind::REQUEST_SOCKET,
+        retransmits: 3,
+        flags: 0,
+        ..socket(1, State::SynRecv, 9)
+    };
+    let client = Record {
+        local_address: half_open.peer_address,
+        local_port: half_open.peer_port,
+        peer_address: half_open.local_address,
+        peer_port: half_open.local_port,
+        bytes_acked: 1,
+        ..silence::retransmitting(2, State::Established, 5, 9, 4)
+    };
+    let mut records = vec![client];
+    if listener_is_here {
+        records.extend([listener(0, 128), half_open]);
+    }
+    let found = between(records.clone(), records).findings;
+    let found: Vec<_> =
+        found.iter().map(|finding| (finding.problem.code(), finding.severity)).collect();
+    assert_eq!(found, expected);
+}
