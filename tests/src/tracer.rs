@@ -79,8 +79,7 @@ pub struct Tracer {
 impl Tracer {
     /// Traces a namespace; returns when the tracer is attached.
     pub fn start(namespace: &Namespace, options: &[&str]) -> Self {
-        let inode = namespace.inode.to_string();
-        Self::launch("", &[&["--netns", inode.as_str()], options].concat())
+        Self::launch("", &[&[namespace.netns], options].concat())
     }
 
     /// Traces what `options` say, prepared by `prelude` as [`command`] does; returns when the
@@ -179,8 +178,7 @@ pub fn printed(command: &mut Command) -> String {
 
 /// What `tracer sockets` lists of a namespace.
 pub fn listed(namespace: &Namespace) -> Vec<Record> {
-    let inode = namespace.inode.to_string();
-    let text = printed(&mut command("", &["sockets", "--format", "json", "--netns", &inode]));
+    let text = printed(&mut command("", &["sockets", "--format", "json", namespace.netns]));
     text.lines().map(|line| Record::parse(line, Instant::now())).collect()
 }
 

@@ -106,8 +106,7 @@ say(pid); sys.stdin.readline()",
 #[test]
 fn workers_are_told_with_how_many_each_has_accepted() {
     isolated(|namespace| {
-        let inode = namespace.inode.to_string();
-        let tracer = Tracer::launch(WITH_TRACEFS, &["--netns", &inode]);
+        let tracer = Tracer::launch(WITH_TRACEFS, &[namespace.netns]);
         let (deaf, _) = python(
             "deaf",
             "
@@ -139,8 +138,7 @@ while True: kept.append(l.accept())",
 #[test]
 fn the_time_until_accept_is_measured() {
     isolated(|namespace| {
-        let inode = namespace.inode.to_string();
-        let tracer = Tracer::launch(WITH_TRACEFS, &["--netns", &inode]);
+        let tracer = Tracer::launch(WITH_TRACEFS, &[namespace.netns]);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         thread::sleep(Duration::from_millis(300));

@@ -135,8 +135,7 @@ fn of_listeners_that_share_an_address_the_one_that_does_not_accept_is_named() {
 
 /// Connections that `sockets` says wait for a process.
 fn waiting_for(namespace: &Namespace, server: &Peer) -> usize {
-    let inode = namespace.inode.to_string();
-    let output = command("", &["sockets", "--netns", &inode]).output().unwrap();
+    let output = command("", &["sockets", namespace.netns]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let name = format!("[{}]? (not accepted)", server.pid());
     text.lines().filter(|line| line.contains(&name)).count()
@@ -320,9 +319,8 @@ fn a_healthy_host_gets_an_all_clear() {
         assert_eq!(diagnosis.summary.at("/healthy"), true);
         let expected = json!({ "ESTABLISHED": 2, "LISTEN": 1 });
         assert_eq!(diagnosis.summary.at("/sockets"), &expected);
-        let inode = namespace.inode.to_string();
         let output =
-            command("", &["diagnose", "--for", "100ms", "--netns", &inode]).output().unwrap();
+            command("", &["diagnose", "--for", "100ms", namespace.netns]).output().unwrap();
         assert_eq!(output.status.code(), Some(0));
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(text.starts_with("OK "), "{text}");
@@ -348,8 +346,7 @@ fn the_severity_that_fails_can_be_chosen() {
 }
 
 fn start(namespace: &Namespace, options: &[&str]) -> Child {
-    let inode = namespace.inode.to_string();
-    command("", &[&["diagnose", "--netns", inode.as_str()], options].concat())
+    command("", &[&["diagnose", namespace.netns], options].concat())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -48,8 +48,7 @@ fn a_control_group_is_asked_for_by_path_and_by_unit() {
         let server = sockets::accept(&listener);
         let outside = End::of(&server);
         let listed = |group: &str| {
-            let inode = namespace.inode.to_string();
-            let output = command("", &["sockets", "--netns", &inode, "--cgroup", group]).output();
+            let output = command("", &["sockets", namespace.netns, "--cgroup", group]).output();
             String::from_utf8(output.unwrap().stdout).unwrap()
         };
         for group in [&path, &unit] {
@@ -102,8 +101,7 @@ fn a_filter_that_names_nothing_says_so_at_the_start() {
 #[test]
 fn in_a_pid_namespace_it_is_said_whose_process_ids_are_told() {
     isolated(|namespace| {
-        let inode = namespace.inode.to_string();
-        let arguments = ["sockets", "--netns", &inode];
+        let arguments = ["sockets", namespace.netns];
         assert_eq!(said("", &arguments), "");
         let inner = r#"exec unshare --pid --fork --mount-proc "$0" "$@"; true"#;
         for prelude in [inner, &inner.replace(" --mount-proc", "")] {

@@ -201,8 +201,7 @@ fn a_look_shows_what_ss_shows() {
 #[test]
 fn events_tell_states_and_owners_as_ss_does() {
     with_mptcp(|namespace| {
-        let inode = namespace.inode.to_string();
-        let options = ["--netns", &inode, "--linger", "none"];
+        let options = [namespace.netns, "--linger", "none"];
         let tracer = Tracer::launch(WITH_TRACEFS, &options);
         let scenes = PATHS.map(Scene::set);
         let minisockets = || {
@@ -256,8 +255,7 @@ fn findings_name_the_process() {
         }
         // One more than the backlog fit; the next one finds no room.
         waiting.extend((0..3).map(|_| connect(Path::V4, port(&deaf), false)));
-        let inode = namespace.inode.to_string();
-        let output = command("", &["diagnose", "--for", "1s", "--netns", &inode]).output();
+        let output = command("", &["diagnose", "--for", "1s", namespace.netns]).output();
         let text =
             String::from_utf8(output.expect("live tests need nsenter").stdout).expect("text");
         assert!(!text.contains("that can be seen"), "{text}");
@@ -279,8 +277,7 @@ fn later_subflows_belong_to_the_same_process() {
         }
         run("ip", &["mptcp", "limits", "set", "subflow", "2", "add_addr_accepted", "2"]);
         run("ip", &["mptcp", "endpoint", "add", "10.9.0.2", "dev", "lo", "subflow"]);
-        let inode = namespace.inode.to_string();
-        let tracer = Tracer::launch(WITH_TRACEFS, &["--netns", &inode, "--linger", "none"]);
+        let tracer = Tracer::launch(WITH_TRACEFS, &[namespace.netns, "--linger", "none"]);
         let listener = socket(Domain::IPV4, true);
         let address = SocketAddr::from(([10, 9, 0, 1], 0));
         listener.bind(&address.into()).expect("a bound socket");

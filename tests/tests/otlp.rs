@@ -46,8 +46,7 @@ impl Sending {
         let path = directory.join("trace.json");
         // An earlier trace would be taken for the beginning of this one.
         let _ = fs::remove_file(&path);
-        let inode = namespace.inode.to_string();
-        let common = ["--format", "json", "--netns", &inode, "--output", path.to_str().unwrap()];
+        let common = ["--format", "json", namespace.netns, "--output", path.to_str().unwrap()];
         let mut command = command("", &[&common, options].concat());
         let tracer = Background::start(command.envs(variables.iter().copied()));
         let sending = Self { tracer, path };

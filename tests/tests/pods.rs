@@ -127,8 +127,7 @@ fn names_are_known_to_all_commands(namespace: &Namespace, pod: &Pod, named: &[&s
     let leak = leaks.iter().find(of_pod).unwrap_or_else(|| panic!("{leaks:?}"));
     let told = leak.at("/finding/evidence/processes")[0]["pod_name"].to_string();
     assert!(told.contains("web-1") && told.contains("shop"), "{leak}");
-    let inode = namespace.inode.to_string();
-    let arguments = ["sockets", "--format", "json", "--netns", &inode];
+    let arguments = ["sockets", "--format", "json", namespace.netns];
     let listed = command("", &[&arguments[..], named].concat()).output().unwrap();
     assert!(listed.status.success() && listed.stderr.is_empty(), "{listed:?}");
     let of_pod = format!("\"k8s\":{{\"pod\":{{\"uid\":\"{}\",\"name\":\"web-1\"}}", pod.uid);

@@ -25,9 +25,8 @@ use tracer_tests::{
 
 /// A report that is being gathered; `-v`, because the log tells when the first look is done.
 fn start(namespace: &Namespace, file: &Path) -> Child {
-    let inode = namespace.inode.to_string();
     let file = file.to_str().unwrap();
-    let arguments = ["report", "-v", "--duration", "60s", "-o", file, "--netns", &inode];
+    let arguments = ["report", "-v", "--duration", "60s", "-o", file, namespace.netns];
     let mut child =
         command("", &arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap());
@@ -160,9 +159,8 @@ fn a_report_ends_by_itself_even_where_nothing_happens() {
     isolated(|namespace| {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("report.html");
-        let inode = namespace.inode.to_string();
         let arguments =
-            ["report", "--duration", "1s", "-o", file.to_str().unwrap(), "--netns", &inode];
+            ["report", "--duration", "1s", "-o", file.to_str().unwrap(), namespace.netns];
         let output = command("", &arguments).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         let html = std::fs::read_to_string(&file).unwrap();

@@ -367,9 +367,8 @@ k = socket.create_connection(('127.0.0.1', 9000)); say('connected'); hold()",
         let mut server = server;
         assert_eq!(server.answer(), "accepted");
         thread::sleep(Duration::from_millis(1_200));
-        let netns = namespace.inode.to_string();
         let list = |format: &str| {
-            let options = ["sockets", "--netns", &netns, "--format", format];
+            let options = ["sockets", namespace.netns, "--format", format];
             String::from_utf8(command("", &options).output().unwrap().stdout).unwrap()
         };
         let text = list("text");
