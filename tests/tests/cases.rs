@@ -84,7 +84,7 @@ say('connected'); hold()",
     let leak = diagnosis.evidence("close_wait_leak");
     assert_eq!(leak["sockets"], hosts.on(0, |_| count_in("close-wait")), "{leak}");
     assert_eq!(leak["processes"][0]["pid"], server.pid(), "{leak}");
-    let (ours, theirs) = hosts.on(0, |namespace| (owners(namespace.inode), owners_by_ss()));
+    let (ours, theirs) = hosts.on(0, |namespace| (owners(namespace), owners_by_ss()));
     assert_eq!(ours, theirs);
     let open = ours.values().filter(|owner| **owner == Some(server.pid())).count();
     assert!(open >= 24 + 2, "both listeners and all that was accepted: {ours:?}");

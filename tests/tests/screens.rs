@@ -6,7 +6,7 @@ use tracer_tests::{
     fault::{self, come_and_go},
     netns::{Namespace, isolated},
     terminal::Terminal,
-    tracer::command,
+    tracer::{self, command},
 };
 use tracer_texts::untranslated::english;
 
@@ -122,11 +122,7 @@ fn sockets_are_sorted_by_what_matters_grouped_and_limited() {
     isolated(|namespace| {
         let (server, address) = fault::server(FAULT, "hoarder", &["keep"]);
         come_and_go(address, 5);
-        let list = |options: &[&str]| {
-            let arguments = [&["sockets", namespace.netns], options].concat();
-            let output = command("", &arguments).output().unwrap();
-            String::from_utf8(output.stdout).unwrap()
-        };
+        let list = |options: &[&str]| tracer::sockets(namespace, options);
         let all = list(&[]);
         let states = all.lines().skip(1).map(|line| line.split(' ').next().unwrap().to_owned());
         let states: Vec<String> = states.take(6).collect();

@@ -17,7 +17,7 @@ use tracer_tests::{
     record::{Record, listing},
     remedy::{run_command, succeeds},
     sockets::eventually,
-    tracer::{Tracer, command},
+    tracer::{Tracer, sockets},
 };
 
 /// Seconds in a number of nanoseconds.
@@ -367,10 +367,7 @@ k = socket.create_connection(('127.0.0.1', 9000)); say('connected'); hold()",
         let mut server = server;
         assert_eq!(server.answer(), "accepted");
         thread::sleep(Duration::from_millis(1_200));
-        let list = |format: &str| {
-            let options = ["sockets", namespace.netns, "--format", format];
-            String::from_utf8(command("", &options).output().unwrap().stdout).unwrap()
-        };
+        let list = |format: &str| sockets(namespace, &["--format", format]);
         let text = list("text");
         assert!(text.lines().next().unwrap().contains(" IDLE "), "{text}");
         let lines = list("json");
