@@ -120,6 +120,13 @@ impl Fixture {
         Self { ladder, now: 75_000_000 * MILLISECOND, out: Vec::new() }
     }
 
+    /// With a connection that is open.
+    pub(super) fn opened(width: usize, style: Style) -> (Self, Wire) {
+        let (mut fixture, mut wire) = (Self::new(width, style), Wire::loopback());
+        fixture.open(&mut wire);
+        (fixture, wire)
+    }
+
     pub(super) fn emit(&mut self, update: &Update<'_>) {
         self.ladder.update(update, CLOCK.into(), &mut self.out);
     }
@@ -127,6 +134,11 @@ impl Fixture {
     /// One end enters a state, 20 µs after what was before.
     pub(super) fn go(&mut self, wire: &mut Wire, end: usize, to: State) {
         self.step(wire, end, to, Source::Tracepoint, None);
+    }
+
+    /// The same, one after the other.
+    pub(super) fn go_on(&mut self, wire: &mut Wire, steps: &[(usize, State)]) {
+        steps.iter().for_each(|&(end, to)| self.go(wire, end, to));
     }
 
     pub(super) fn close(&mut self, wire: &mut Wire, end: usize, reason: Reason) {
@@ -164,10 +176,8 @@ impl Fixture {
     }
 
     pub(super) fn open(&mut self, wire: &mut Wire) {
-        self.go(wire, CLIENT, SynSent);
-        self.go(wire, CLIENT, Established);
-        self.go(wire, SERVER, SynRecv);
-        self.go(wire, SERVER, Established);
+        self.go_on(wire, &[(CLIENT, SynSent), (CLIENT, Established)]);
+        self.go_on(wire, &[(SERVER, SynRecv), (SERVER, Established)]);
     }
 
     /// The FIN of an end, up to its arrival.
