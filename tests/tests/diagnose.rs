@@ -18,7 +18,7 @@ use tracer_tests::{
     peer::Peer,
     slowness::allowed,
     sockets::{self, Pair, Path, eventually},
-    tracer::{self, command, printed, read_all, refused, wait},
+    tracer::{self, command, read_all, refused, wait},
 };
 
 const FAULT: &str = env!("CARGO_BIN_EXE_fault");
@@ -316,7 +316,10 @@ fn a_healthy_host_gets_an_all_clear() {
         assert_eq!(diagnosis.summary.at("/healthy"), true);
         let expected = json!({ "ESTABLISHED": 2, "LISTEN": 1 });
         assert_eq!(diagnosis.summary.at("/sockets"), &expected);
-        let text = printed(&mut command("", &["diagnose", "--for", "100ms", namespace.netns]));
+        let brief = ["diagnose", "--for", "100ms", namespace.netns];
+        let output = command("", &brief).output().expect("live tests need nsenter");
+        assert_eq!(output.status.code(), Some(0));
+        let text = String::from_utf8(output.stdout).expect("text");
         assert!(text.starts_with("OK "), "{text}");
         assert!(text.contains("2 ESTABLISHED") && text.contains("1 LISTEN"), "{text}");
         assert!(!text.contains('\u{1b}'), "colour in a pipe: {text}");

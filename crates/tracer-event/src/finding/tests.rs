@@ -15,6 +15,7 @@ use super::{alike::runs, *};
 use crate::{
     close::{Initiator, Reason},
     endpoint::Endpoint,
+    fixtures,
     process::{Executable, Process},
     state::State,
 };
@@ -24,16 +25,8 @@ fn at(address: &str, port: u16) -> Endpoint {
 }
 
 fn app(pid: u32) -> Program {
-    let mut comm = [0; 16];
-    comm[..3].copy_from_slice(b"app");
-    Program {
-        process: Process { pid, comm, start_ns: 0 },
-        executable: Some(Executable::of(b"/srv/app")),
-        container: None,
-        pod: None,
-        pod_name: None,
-        unit: None,
-    }
+    let executable = Some(Executable::of(b"/srv/app"));
+    Program { executable, ..fixtures::program(fixtures::process(pid, "app")) }
 }
 
 fn from(queue: u32) -> Listener {
@@ -73,8 +66,7 @@ fn leak(cause: Cause) -> Leak {
 }
 
 fn of(problem: Problem) -> Finding {
-    let (severity, status) = (Severity::Warning, Status::Raised);
-    Finding { time: 0, severity, status, netns: 7, entry: None, problem }
+    fixtures::finding(0, Severity::Warning, problem)
 }
 
 fn leaking(cause: Cause) -> Finding {
@@ -164,10 +156,7 @@ fn race(server: Option<Program>, client: Option<Process>) -> Finding {
 }
 
 fn named(name: &str) -> Program {
-    let mut program = Program { executable: None, ..app(900) };
-    program.process.comm = [0; 16];
-    program.process.comm[..name.len()].copy_from_slice(name.as_bytes());
-    program
+    fixtures::program(fixtures::process(900, name))
 }
 
 #[rstest]

@@ -59,7 +59,7 @@ fn a_refusal_without_a_socket() {
         ordinal: 0,
         owner: None,
         role: None,
-        ..subject(Role::Server, "10.0.0.1:81", "192.0.2.7:42906", b"", 0)
+        ..subject(Role::Server, "10.0.0.1:81", "192.0.2.7:42906", "", 0)
     };
     let refusal = Reset {
         time: fixture.now,

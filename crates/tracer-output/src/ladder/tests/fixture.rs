@@ -11,7 +11,7 @@ use tracer_event::{
     close::{Initiator, Reason},
     endpoint::{Endpoint, Tuple},
     fixtures,
-    process::{Evidence, Owner, Process},
+    process::{Evidence, Owner},
     update::{
         Close, ConnectionSummary, Direction, Reset, Retransmit, Retransmitted, Role, Rst, Segment,
         Sequence, Source,
@@ -47,15 +47,13 @@ pub(super) struct Wire {
 pub(super) const CLIENT: usize = 0;
 pub(super) const SERVER: usize = 1;
 
-pub(super) fn subject(role: Role, local: &str, peer: &str, name: &[u8], pid: u32) -> Subject {
+pub(super) fn subject(role: Role, local: &str, peer: &str, name: &str, pid: u32) -> Subject {
     let endpoint = |text: &str| {
         let (address, port) = text.rsplit_once(':').unwrap();
         let address: IpAddr = address.trim_matches(['[', ']']).parse().unwrap();
         Endpoint::new(address, port.parse().unwrap())
     };
-    let mut comm = [0; 16];
-    comm[..name.len()].copy_from_slice(name);
-    let process = Process { pid, comm, start_ns: 1 };
+    let process = fixtures::process(pid, name);
     Subject {
         tuple: Tuple { local: endpoint(local), peer: endpoint(peer), netns: 1 },
         owner: Some(Owner { process, evidence: Evidence::Connect, fd: None, others: 0 }),
@@ -68,8 +66,8 @@ impl Wire {
     pub(super) fn between(client: &str, server: &str) -> Self {
         Self {
             ends: [
-                subject(Role::Client, client, server, b"curl", 4711),
-                subject(Role::Server, server, client, b"nginx", 900),
+                subject(Role::Client, client, server, "curl", 4711),
+                subject(Role::Server, server, client, "nginx", 900),
             ],
             states: [Closed, Listen],
             sent: [0; 2],
