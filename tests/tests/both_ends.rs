@@ -21,6 +21,7 @@ use tracer_tests::{
     case::Hosts,
     link::{ENDS, Link},
     netns::{Cable, Resident, inside, isolated, run},
+    options::set_tcp,
     slowness::allowed,
     sockets::{self, eventually},
     tracer::{command, printed, program, refused},
@@ -194,20 +195,7 @@ fn check(files: &[&Path; 2]) {
 
 /// Closes a socket without a word, as a host does that loses its power.
 fn forget(stream: TcpStream) {
-    use std::os::fd::AsRawFd as _;
-    let on: libc::c_int = 1;
-    // SAFETY: the option takes an int, which lives through the call.
-    let result = unsafe {
-        let size = size_of::<libc::c_int>() as libc::socklen_t;
-        libc::setsockopt(
-            stream.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_REPAIR,
-            (&raw const on).cast(),
-            size,
-        )
-    };
-    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+    set_tcp(&stream, libc::TCP_REPAIR, 1);
     drop(stream);
 }
 

@@ -5,7 +5,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io::{Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpStream},
-    os::fd::AsRawFd as _,
 };
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -80,18 +79,7 @@ fn connect(path: Path, port: u16, mptcp: bool) -> TcpStream {
 /// Lets the kernel wait for the first data, so that connections stay half open; whether it does for
 /// MPTCP.
 fn defer(listener: &Socket) -> bool {
-    let seconds: libc::c_int = 60;
-    // SAFETY: a descriptor that is open, and an integer of the length that is said.
-    let result = unsafe {
-        libc::setsockopt(
-            listener.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_DEFER_ACCEPT,
-            (&raw const seconds).cast(),
-            size_of_val(&seconds) as libc::socklen_t,
-        )
-    };
-    result == 0
+    tracer_lab::options::set_tcp(listener, libc::TCP_DEFER_ACCEPT, 60).is_ok()
 }
 
 impl Scene {

@@ -6,7 +6,6 @@
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    os::fd::AsRawFd as _,
     time::Duration,
 };
 
@@ -147,16 +146,5 @@ fn receive_errors(socket: &Socket, domain: Domain) {
     } else {
         (libc::IPPROTO_IP, libc::IP_RECVERR)
     };
-    let one: libc::c_int = 1;
-    // SAFETY: the value lives through the call and is as large as said.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            level,
-            option,
-            (&raw const one).cast(),
-            size_of::<libc::c_int>() as libc::socklen_t,
-        )
-    };
-    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+    tracer_lab::options::set(socket, level, option, 1).expect("IP_RECVERR");
 }

@@ -155,6 +155,12 @@ fn race(server: Option<Program>, client: Option<Process>) -> Finding {
     })))
 }
 
+/// The evidence, line by line.
+fn shown(finding: &Finding) -> Vec<String> {
+    let lines = finding.evidence().into_iter();
+    lines.map(|Line { label, text }| format!("{label}: {text}")).collect()
+}
+
 fn named(name: &str) -> Program {
     fixtures::program(fixtures::process(900, name))
 }
@@ -287,11 +293,6 @@ fn a_sentence_says_what_is_wrong_with_whom(#[case] finding: Finding, #[case] wor
 
 #[test]
 fn evidence_is_aligned_under_short_labels() {
-    let lines: Vec<String> = leaking(Cause::Held)
-        .evidence()
-        .into_iter()
-        .map(|Line { label, text }| format!("{label}: {text}"))
-        .collect();
     let expected = [
         "process: app[900] /srv/app",
         "fds: 5-7, 9",
@@ -301,7 +302,7 @@ fn evidence_is_aligned_under_short_labels() {
         "unread: 1,234 bytes",
         "open: 500 of 1,024 descriptors: exhausted in 22 min",
     ];
-    assert_eq!(lines, expected);
+    assert_eq!(shown(&leaking(Cause::Held)), expected);
 }
 
 #[test]

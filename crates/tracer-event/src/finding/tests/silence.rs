@@ -210,11 +210,6 @@ fn a_sentence_says_who_what_and_since_when(#[case] finding: Finding, #[case] wor
 #[test]
 fn evidence_says_what_becomes_of_the_idle_ones() {
     let dead = dead(Unanswered::Data, connections(HERE(), 1, 0));
-    let lines: Vec<String> = dead
-        .evidence()
-        .into_iter()
-        .map(|Line { label, text }| format!("{label}: {text}"))
-        .collect();
     let expected = [
         "process: app[900] /srv/app",
         "peer: 10.0.0.9 × 1",
@@ -225,7 +220,7 @@ fn evidence_says_what_becomes_of_the_idle_ones() {
         "idle: 5 more connections to the silent peers: 1 will be probed, the first in 1h59m, 4 \
          never, without SO_KEEPALIVE",
     ];
-    assert_eq!(lines, expected);
+    assert_eq!(shown(&dead), expected);
 }
 
 #[test]
@@ -269,10 +264,7 @@ fn clients_are_asked_on_a_port_and_servers_on_theirs() {
     assert_eq!(command(&server), "timeout 3 bash -c '</dev/tcp/10.0.0.9/5432'");
 }
 
-fn forwarding(cause: Cause, name: &[u8]) -> Finding {
-    let mut proxy = app(900);
-    proxy.process.comm = [0; 16];
-    proxy.process.comm[..name.len()].copy_from_slice(name);
+fn forwarding(cause: Cause, name: &str) -> Finding {
     let other_side = Some(OtherSide {
         service: THERE(),
         peers: vec![(at("10.0.0.9", 5432), 4)],
@@ -280,7 +272,7 @@ fn forwarding(cause: Cause, name: &[u8]) -> Finding {
         processes: Vec::new(),
         unanswered: None,
     });
-    let leak = Leak { holders: vec![proxy], other_side, parent: None, ..leak(cause) };
+    let leak = Leak { holders: vec![named(name)], other_side, parent: None, ..leak(cause) };
     of(Problem::CloseWaitLeak(Box::new(leak)))
 }
 
@@ -296,14 +288,14 @@ fn forwarding(cause: Cause, name: &[u8]) -> Finding {
      10.0.0.9:5432, is still open"
 )]
 fn of_a_proxy_the_end_that_does_not_close_is_named(#[case] cause: Cause, #[case] words: &str) {
-    let finding = forwarding(cause, b"haproxy");
+    let finding = forwarding(cause, "haproxy");
     assert_eq!(finding.sentence().english(), words);
     let remedies = finding.remedies();
     assert!(remedies[0].text.english().contains("timeout server-fin"), "{remedies:?}");
     assert!(remedies.len() <= 3 && !format!("{remedies:?}").contains("must close() when read()"));
-    let stream = forwarding(cause, b"nginx").remedies();
+    let stream = forwarding(cause, "nginx").remedies();
     assert!(stream[0].text.english().contains("proxy_timeout"), "{stream:?}");
-    let other = forwarding(cause, b"forwarder").remedies();
+    let other = forwarding(cause, "forwarder").remedies();
     assert!(other[0].text.english().contains("half-close time-out"), "{other:?}");
     let evidence = format!("{:?}", finding.evidence());
     assert!(evidence.contains("10.0.0.9:5432 × 4, FIN sent: 4 FIN_WAIT2"), "{evidence}");
@@ -311,7 +303,7 @@ fn of_a_proxy_the_end_that_does_not_close_is_named(#[case] cause: Cause, #[case]
 
 #[test]
 fn who_has_not_answered_is_named_and_not_who_waits() {
-    let mut finding = forwarding(Cause::AwaitsAnswer, b"app");
+    let mut finding = forwarding(Cause::AwaitsAnswer, "app");
     let Problem::CloseWaitLeak(leak) = &mut finding.problem else { panic!() };
     let side = leak.other_side.as_mut().unwrap();
     side.unanswered = Some(61_000_000_000);
