@@ -136,75 +136,48 @@ fn two_peers() -> Connections {
     Connections { peers, ..connections(HERE(), 3, 0) }
 }
 
-#[rstest]
-#[case(
-    dead(Unanswered::Data, connections(HERE(), 1, 0)),
-    "10.0.0.9 is silent: 20,000 bytes unacknowledged for 5.00s on 1 connection of app[900] to \
-     10.0.0.1:80 here; the kernel gives up in 15m20s"
-)]
-#[case(
-    dead(Unanswered::Fin, connections(THERE(), 2, 2)),
-    "10.0.0.9:5432 is silent: FIN unacknowledged for 5.00s on 2 connections to 10.0.0.9:5432, \
-     closed by app[900]; the kernel gives up in 15m20s"
-)]
-#[case(
-    dead(Unanswered::KeepaliveProbes, two_peers()),
-    "10.0.0.9 and 1 more peer are silent: 4 keepalive probes unanswered for 5.00s on 3 connections \
-     of app[900] to 10.0.0.1:80 here; the kernel gives up in 15m20s"
-)]
-#[case(
-    stuck(Connections { holders: Vec::new(), ..connections(HERE(), 60, 60) }, 60, Vec::new()),
-    "10.0.0.9 does not read: window closed for 4.00s, 7,000,000 bytes unsent, so that no FIN is \
-     sent yet, on 60 connections to 10.0.0.1:80 here, closed by the process"
-)]
-#[case(
-    stuck(connections(THERE(), 2, 0), 1, vec![app(77)]),
-    "app[77] does not read: window closed for 4.00s, 7,000,000 bytes unsent, so that 1 FIN is not \
-     sent yet, on 2 connections of app[900] to 10.0.0.9:5432"
-)]
-#[case(
-    unread(None),
-    "app[900] has not read 1,234 bytes for 1m01s on 3 connections to 10.0.0.1:80 here"
-)]
-#[case(
-    unread(Some(Halt::Stopped)),
-    "app[900] has not read 1,234 bytes for 1m01s on 3 connections to 10.0.0.1:80 here; app[900] is \
-     stopped (SIGSTOP)"
-)]
-#[case(
-    dead(Unanswered::WindowProbes, connections(THERE(), 1, 0)),
-    "10.0.0.9:5432 is silent: its window is closed, 4 probes unanswered for 5.00s on 1 connection of app[900] to \
-     10.0.0.9:5432; the kernel gives up in 15m20s"
-)]
-#[case(
-    left_open(),
-    "app[900] leaves 12 connections to 10.0.0.1:80 here open after the answer, waiting in accept() only; \
-     silent for up to 1m01s, 5 answered while observed"
-)]
-#[case(
-    unprobed(),
-    "app[900] would never notice a dead peer on 14 connections, idle for up to 5h00m: neither \
-     keepalive nor a user time-out is set"
-)]
-#[case(
-    in_fin_wait2(),
-    "1 connection of app[900] to 10.0.0.9:5432: in FIN_WAIT2 for up to 2m05s, the peer has not closed \
-     its side"
-)]
-#[case(ended(0), "app[900] has ended: 2 closed normally")]
-#[case(ended(1), "container 3f2a9c1b04de (app[900]) has ended: 2 closed normally")]
-#[case(
-    ended_in(1, Some(PodName { namespace: "shop".into(), name: "web-1".into() })),
-    "container shop/web-1/3f2a9c1b04de (app[900]) has ended: 2 closed normally"
-)]
-#[case(ended(3), "container 3f2a9c1b04de (app[900] and 2 more) has ended: 2 closed normally")]
-#[case(
-    churn(Some(0.5)),
-    "app[900] opens 500 connections/s to 10.0.0.9:80, each used once for 800µs: reuse would save \
-     25 % of the time; its ports are exhausted in less than a minute"
-)]
-fn a_sentence_says_who_what_and_since_when(#[case] finding: Finding, #[case] words: &str) {
-    assert_eq!(finding.sentence().english(), words);
+sentences! {
+    a_sentence_says_who_what_and_since_when:
+    dead(Unanswered::Data, connections(HERE(), 1, 0)) =>
+        "10.0.0.9 is silent: 20,000 bytes unacknowledged for 5.00s on 1 connection of app[900] to \
+         10.0.0.1:80 here; the kernel gives up in 15m20s";
+    dead(Unanswered::Fin, connections(THERE(), 2, 2)) =>
+        "10.0.0.9:5432 is silent: FIN unacknowledged for 5.00s on 2 connections to 10.0.0.9:5432, \
+         closed by app[900]; the kernel gives up in 15m20s";
+    dead(Unanswered::KeepaliveProbes, two_peers()) =>
+        "10.0.0.9 and 1 more peer are silent: 4 keepalive probes unanswered for 5.00s on 3 \
+         connections of app[900] to 10.0.0.1:80 here; the kernel gives up in 15m20s";
+    stuck(Connections { holders: Vec::new(), ..connections(HERE(), 60, 60) }, 60, Vec::new()) =>
+        "10.0.0.9 does not read: window closed for 4.00s, 7,000,000 bytes unsent, so that no FIN \
+         is sent yet, on 60 connections to 10.0.0.1:80 here, closed by the process";
+    stuck(connections(THERE(), 2, 0), 1, vec![app(77)]) =>
+        "app[77] does not read: window closed for 4.00s, 7,000,000 bytes unsent, so that 1 FIN is \
+         not sent yet, on 2 connections of app[900] to 10.0.0.9:5432";
+    unread(None) =>
+        "app[900] has not read 1,234 bytes for 1m01s on 3 connections to 10.0.0.1:80 here";
+    unread(Some(Halt::Stopped)) =>
+        "app[900] has not read 1,234 bytes for 1m01s on 3 connections to 10.0.0.1:80 here; \
+         app[900] is stopped (SIGSTOP)";
+    dead(Unanswered::WindowProbes, connections(THERE(), 1, 0)) =>
+        "10.0.0.9:5432 is silent: its window is closed, 4 probes unanswered for 5.00s on 1 \
+         connection of app[900] to 10.0.0.9:5432; the kernel gives up in 15m20s";
+    left_open() =>
+        "app[900] leaves 12 connections to 10.0.0.1:80 here open after the answer, waiting in \
+         accept() only; silent for up to 1m01s, 5 answered while observed";
+    unprobed() =>
+        "app[900] would never notice a dead peer on 14 connections, idle for up to 5h00m: neither \
+         keepalive nor a user time-out is set";
+    in_fin_wait2() =>
+        "1 connection of app[900] to 10.0.0.9:5432: in FIN_WAIT2 for up to 2m05s, the peer has not \
+         closed its side";
+    ended(0) => "app[900] has ended: 2 closed normally";
+    ended(1) => "container 3f2a9c1b04de (app[900]) has ended: 2 closed normally";
+    ended_in(1, Some(PodName { namespace: "shop".into(), name: "web-1".into() })) =>
+        "container shop/web-1/3f2a9c1b04de (app[900]) has ended: 2 closed normally";
+    ended(3) => "container 3f2a9c1b04de (app[900] and 2 more) has ended: 2 closed normally";
+    churn(Some(0.5)) =>
+        "app[900] opens 500 connections/s to 10.0.0.9:80, each used once for 800µs: reuse would \
+         save 25 % of the time; its ports are exhausted in less than a minute";
 }
 
 #[test]
