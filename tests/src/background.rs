@@ -43,8 +43,7 @@ impl Background {
 
     /// Starts a tracer of a namespace, prepared by `prelude` as [`command`] does.
     pub fn tracer(prelude: &str, namespace: &Namespace, options: &[&str]) -> Self {
-        let inode = namespace.inode.to_string();
-        Self::start(&mut command(prelude, &[&["--netns", &inode], options].concat()))
+        Self::start(&mut command(prelude, &[&[namespace.netns], options].concat()))
     }
 
     /// Its process id.

@@ -66,18 +66,23 @@ impl Hosts {
         self.on(host, |namespace| Diagnosis::of(namespace, &["--for", time]))
     }
 
-    /// A trace of problems that begins now, with all that is wrong before it, names it within nine
-    /// seconds.
+    /// The same as [`is_traced_soon`] on a host.
     pub fn is_traced_soon(&self, host: usize, code: &str) {
-        let time = format!("{}s", allowed(SOON).as_secs());
-        let tracer = self.trace(host, &["--problems", "--duration", &time]);
-        tracer.wait_for(code, |record| record.at("/finding/code") == code);
+        self.on(host, |namespace| is_traced_soon(namespace, code));
     }
 
     /// A trace of a host.
     pub fn trace(&self, host: usize, options: &[&str]) -> Tracer {
         self.on(host, |namespace| Tracer::start(namespace, options))
     }
+}
+
+/// A trace of problems that begins now, with all that is wrong before it, names it within nine
+/// seconds.
+pub fn is_traced_soon(namespace: &Namespace, code: &str) {
+    let time = format!("{}s", allowed(SOON).as_secs());
+    let tracer = Tracer::start(namespace, &["--problems", "--duration", &time]);
+    tracer.wait_for(code, |record| record.at("/finding/code") == code);
 }
 
 /// Starts a program in the calling thread's namespace; returns with its first line.

@@ -38,8 +38,7 @@ pub struct Diagnosis {
 impl Diagnosis {
     /// Of a namespace.
     pub fn of(namespace: &Namespace, options: &[&str]) -> Self {
-        let inode = namespace.inode.to_string();
-        Self::run(&[&["--netns", inode.as_str()], options].concat())
+        Self::run(&[&[namespace.netns], options].concat())
     }
 
     /// Of what the options say, observed for a second unless they say otherwise.

@@ -22,8 +22,7 @@ pub fn exec(options: &[&str], words: &[&str]) -> Command {
 
 /// What happens elsewhere on a busy machine, the kernel leaves out.
 pub fn json(namespace: &Namespace, options: &[&str], words: &[&str]) -> Command {
-    let inode = namespace.inode.to_string();
-    exec(&[&["--format", "json", "--netns", &inode], options].concat(), words)
+    exec(&[&["--format", "json", namespace.netns], options].concat(), words)
 }
 
 /// What is on standard error, without what tracer remarks on a busy machine.

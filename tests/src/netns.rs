@@ -20,13 +20,16 @@ use crate::{leashed::Leashed, slowness::allowed};
 pub struct Namespace {
     /// Its inode number, by which the kernel and the tracer name it.
     pub inode: u64,
+    /// The option by which the tracer looks at it alone; never freed, as there are few.
+    pub netns: &'static str,
 }
 
 impl Namespace {
     fn of_this_thread() -> Self {
         let metadata = fs::metadata("/proc/thread-self/ns/net")
             .expect("live tests need /proc with network namespaces");
-        Self { inode: metadata.ino() }
+        let inode = metadata.ino();
+        Self { inode, netns: format!("--netns={inode}").leak() }
     }
 
     /// Sets a parameter of this namespace: `write("net/ipv4/ip_local_port_range", "1 2")`.

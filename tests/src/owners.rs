@@ -6,10 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::{
-    kernel::ss,
-    tracer::{command, printed},
-};
+use crate::{kernel::ss, netns::Namespace, tracer};
 
 /// Local and peer address of each socket and its first holder, listeners and what is connected.
 pub type Owners = BTreeMap<(String, String), Option<u64>>;
@@ -19,9 +16,8 @@ pub type Owners = BTreeMap<(String, String), Option<u64>>;
 /// # Panics
 ///
 /// Where it fails.
-pub fn owners(netns: u64) -> Owners {
-    let options = ["sockets", "--format", "json", "--netns", &netns.to_string()];
-    let text = printed(&mut command("", &options));
+pub fn owners(namespace: &Namespace) -> Owners {
+    let text = tracer::sockets(namespace, &["--format", "json"]);
     let records = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let mut owners = Owners::new();
     for record in records.filter(|record| record["kind"] == "socket") {

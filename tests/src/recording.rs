@@ -41,8 +41,7 @@ impl Recorder {
     pub fn launch(namespace: &Namespace, directory: &Path, options: &[&str]) -> Self {
         let path = directory.join("trace");
         let file = path.to_str().expect("a name");
-        let inode = namespace.inode.to_string();
-        let options = [&["--netns", &inode, "--output", file], options].concat();
+        let options = [&[namespace.netns, "--output", file], options].concat();
         Self { tracer: Background::start(&mut command("", &options)), path }
     }
 

@@ -10,11 +10,12 @@ use std::{
 };
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use tracer_lab::options::set;
 
 use crate::segment::Segment;
 
 /// What a burst takes that nobody reads meanwhile, bytes.
-static BUFFER: libc::c_int = 256 << 20;
+const BUFFER: i32 = 256 << 20;
 /// Longest packet of IPv4.
 const LONGEST: usize = 1 << 16;
 
@@ -40,17 +41,7 @@ impl Tap {
     pub fn open() -> Self {
         let all = Protocol::from(i32::from((libc::ETH_P_ALL as u16).to_be()));
         let socket = Socket::new(Domain::PACKET, Type::DGRAM, Some(all)).expect("root");
-        // SAFETY: the option takes a number, which lives through the call.
-        let result = unsafe {
-            libc::setsockopt(
-                socket.as_raw_fd(),
-                libc::SOL_SOCKET,
-                libc::SO_RCVBUFFORCE,
-                (&raw const BUFFER).cast(),
-                size_of_val(&BUFFER) as libc::socklen_t,
-            )
-        };
-        assert_eq!(result, 0, "root");
+        set(&socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, BUFFER).expect("root");
         socket.set_read_timeout(Some(Duration::from_millis(100))).expect("a time-out");
         Self(socket)
     }

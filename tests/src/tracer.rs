@@ -79,8 +79,7 @@ pub struct Tracer {
 impl Tracer {
     /// Traces a namespace; returns when the tracer is attached.
     pub fn start(namespace: &Namespace, options: &[&str]) -> Self {
-        let inode = namespace.inode.to_string();
-        Self::launch("", &[&["--netns", inode.as_str()], options].concat())
+        Self::launch("", &[&[namespace.netns], options].concat())
     }
 
     /// Traces what `options` say, prepared by `prelude` as [`command`] does; returns when the
@@ -177,10 +176,25 @@ pub fn printed(command: &mut Command) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// What `tracer sockets` lists of a namespace.
+/// What a command says that is refused: status 2, and one line.
+#[track_caller]
+pub fn refused(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let errors = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(2), "{command:?}: {errors}");
+    assert_eq!(errors.lines().count(), 1, "{command:?}: {errors}");
+    errors
+}
+
+/// What `tracer sockets` prints of a namespace.
+pub fn sockets(namespace: &Namespace, options: &[&str]) -> String {
+    printed(&mut command("", &[&["sockets", namespace.netns], options].concat()))
+}
+
+/// The same, line by line.
 pub fn listed(namespace: &Namespace) -> Vec<Record> {
-    let inode = namespace.inode.to_string();
-    let text = printed(&mut command("", &["sockets", "--format", "json", "--netns", &inode]));
+    let text = sockets(namespace, &["--format", "json"]);
     text.lines().map(|line| Record::parse(line, Instant::now())).collect()
 }
 

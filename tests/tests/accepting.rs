@@ -6,41 +6,22 @@
 use std::{
     fs,
     net::{SocketAddr, TcpListener, TcpStream},
-    process::{Command, Output},
     thread,
     time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use tracer_tests::{
-    case::python,
+    case::{is_traced_soon, python},
     diagnosis::Diagnosis,
     kernel,
     netns::isolated,
     record::{Record, listing},
+    remedy::succeeds,
     slowness::allowed,
     sockets::{self, Path, eventually},
     tracer::{Tracer, WITH_TRACEFS},
 };
-
-/// The commands of a finding.
-fn commands(finding: &Record) -> Vec<String> {
-    let remedies = finding.at("/finding/remedies").as_array().unwrap().iter();
-    remedies.filter_map(|one| Some(one["command"].as_str()?.to_owned())).collect()
-}
-
-/// Runs the command with a word in it, which must succeed; what it prints.
-#[track_caller]
-fn run_one(finding: &Record, word: &str) -> String {
-    let all = commands(finding);
-    let command = all.iter().find(|one| one.contains(word));
-    let command = command.unwrap_or_else(|| panic!("{word}: {all:?}"));
-    let Output { status, stdout, stderr } =
-        Command::new("sh").args(["-c", command]).output().unwrap();
-    let errors = String::from_utf8_lossy(&stderr);
-    assert!(status.success() && errors.is_empty(), "{command}: {errors}");
-    String::from_utf8(stdout).unwrap()
-}
 
 fn clients(port: u16, count: usize) -> Vec<TcpStream> {
     let address = SocketAddr::from(([127, 0, 0, 1], port));
@@ -64,14 +45,14 @@ fn who_does_not_accept_is_found_long_before_the_queue_is_full() {
         let function = evidence["listener"]["doing"]["waits"][0]["function"].as_str().unwrap();
         assert!(function.contains("nanosleep"), "{finding}");
         assert!(finding.text("/finding/text").unwrap().contains("which sleeps"), "{finding}");
-        assert!(run_one(finding, "/stack").contains("nanosleep"), "{finding}");
+        assert!(succeeds(finding, "/stack").contains("nanosleep"), "{finding}");
         assert_eq!(diagnosis.findings.len(), 1, "{}", listing(&diagnosis.findings));
         let pid = Pid::from_raw(deaf.pid() as i32).unwrap();
         kill_process(pid, Signal::STOP).unwrap();
         let stopped = Diagnosis::of(namespace, &["--for", "3s"]);
         let finding = stopped.only("accept_wait");
         assert!(finding.text("/finding/text").unwrap().contains("is stopped"), "{finding}");
-        run_one(finding, "kill -CONT");
+        succeeds(finding, "kill -CONT");
     });
 }
 
@@ -125,8 +106,7 @@ say(pid); sys.stdin.readline()",
 #[test]
 fn workers_are_told_with_how_many_each_has_accepted() {
     isolated(|namespace| {
-        let inode = namespace.inode.to_string();
-        let tracer = Tracer::launch(WITH_TRACEFS, &["--netns", &inode]);
+        let tracer = Tracer::launch(WITH_TRACEFS, &[namespace.netns]);
         let (deaf, _) = python(
             "deaf",
             "
@@ -158,8 +138,7 @@ while True: kept.append(l.accept())",
 #[test]
 fn the_time_until_accept_is_measured() {
     isolated(|namespace| {
-        let inode = namespace.inode.to_string();
-        let tracer = Tracer::launch(WITH_TRACEFS, &["--netns", &inode]);
+        let tracer = Tracer::launch(WITH_TRACEFS, &[namespace.netns]);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         thread::sleep(Duration::from_millis(300));
@@ -209,7 +188,7 @@ s = socket.create_connection(('127.0.0.1', 9300)); s.sendall(b'?'); s.recv(10); 
         assert!(status.contains(&format!("PPid:\t{parent}\n")), "{finding}");
         // It may serve it, for all that is known.
         assert_eq!(finding.at("/finding/severity"), "info", "{finding}");
-        assert!(run_one(finding, "ls -l").contains("socket:["), "{finding}");
+        assert!(succeeds(finding, "ls -l").contains("socket:["), "{finding}");
         assert_eq!(diagnosis.findings.len(), 1, "{}", listing(&diagnosis.findings));
     });
 }
@@ -245,7 +224,7 @@ threading.Thread(target=always, daemon=True).start(); time.sleep(2); say('waitin
             evidence["sockets"].as_u64() > Some(5) && evidence["newly_answered"].as_u64() > Some(2)
         );
         assert_eq!(left.at("/finding/severity"), "warning", "{left}");
-        assert!(run_one(left, "/stack").contains("accept"), "{left}");
+        assert!(succeeds(left, "/stack").contains("accept"), "{left}");
         assert_eq!(diagnosis.findings.len(), 1, "{}", listing(&diagnosis.findings));
     });
 }
@@ -301,14 +280,18 @@ while True:
     except OSError: s.close()
 say('connected'); hold()",
         );
+        is_traced_soon(namespace, "self_connect");
         let diagnosis = Diagnosis::of(namespace, &[]);
         let finding = diagnosis.only("self_connect");
+        assert_eq!((diagnosis.status, diagnosis.findings.len()), (1, 1), "{finding}");
         assert_eq!(finding.at("/finding/evidence/processes/0/pid"), client.pid(), "{finding}");
+        let text = finding.text("/finding/text").unwrap();
+        assert!(text.contains("itself") && text.contains("40000"), "{text}");
         assert!(TcpListener::bind("127.0.0.1:40000").is_err(), "the server cannot start");
-        run_one(finding, "ip_local_reserved_ports");
+        succeeds(finding, "ip_local_reserved_ports");
         let reserved = fs::read_to_string("/proc/sys/net/ipv4/ip_local_reserved_ports").unwrap();
         assert_eq!(reserved.trim(), "8080,40000");
-        run_one(finding, "ss -K");
+        succeeds(finding, "ss -K");
         eventually("the server can start", || TcpListener::bind("127.0.0.1:40000").is_ok());
     });
 }
@@ -321,13 +304,18 @@ fn clients_that_say_nothing_are_found_with_their_listener() {
             "
 l = listen('127.0.0.1', 8900, options=[(6, 9, 60)]); say('listening'); l.accept()",
         );
+        let tracer = Tracer::start(namespace, &["--linger", "syn-recv=2s"]);
         let _clients = clients(8900, 6);
         let diagnosis = Diagnosis::of(namespace, &["--for", "3s"]);
         let finding = diagnosis.only("deferred_accept");
         assert_eq!(finding.at("/finding/evidence/half_open"), 6, "{finding}");
         let words = format!("listener 127.0.0.1:8900, patient[{}]?", server.pid());
-        assert!(finding.text("/finding/text").unwrap().ends_with(&words), "{finding}");
-        assert_eq!(run_one(finding, "syn-recv").matches("127.0.0.1:8900").count(), 6);
+        let text = finding.text("/finding/text").unwrap();
+        assert!(text.contains("TCP_DEFER_ACCEPT") && text.contains("half-open"), "{text}");
+        assert!(text.ends_with(&words), "{text}");
+        assert_eq!(succeeds(finding, "syn-recv").matches("127.0.0.1:8900").count(), 6);
+        let flag = tracer.wait_for("a flag", |record| record.kind() == "linger");
+        assert_eq!(flag.at("/cause/code"), "no_data", "{flag}");
     });
 }
 

@@ -21,9 +21,10 @@ use tracer_tests::{
     case::Hosts,
     link::{ENDS, Link},
     netns::{Cable, Resident, inside, isolated, run},
+    options::set_tcp,
     slowness::allowed,
     sockets::{self, eventually},
-    tracer::{command, printed, program},
+    tracer::{command, printed, program, refused},
 };
 
 /// After this time what has not arrived counts as lost.
@@ -194,20 +195,7 @@ fn check(files: &[&Path; 2]) {
 
 /// Closes a socket without a word, as a host does that loses its power.
 fn forget(stream: TcpStream) {
-    use std::os::fd::AsRawFd as _;
-    let on: libc::c_int = 1;
-    // SAFETY: the option takes an int, which lives through the call.
-    let result = unsafe {
-        let size = size_of::<libc::c_int>() as libc::socklen_t;
-        libc::setsockopt(
-            stream.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_REPAIR,
-            (&raw const on).cast(),
-            size,
-        )
-    };
-    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+    set_tcp(&stream, libc::TCP_REPAIR, 1);
     drop(stream);
 }
 
@@ -368,8 +356,6 @@ fn a_recording_that_is_none_is_named() {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), "no recording\n").unwrap();
     let name = file.path().to_str().unwrap();
-    let output = Command::new(program()).args(["pair", name, name]).output().unwrap();
-    let errors = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{errors}");
-    assert!(errors.lines().count() == 1 && errors.contains(name), "{errors}");
+    let errors = refused(Command::new(program()).args(["pair", name, name]));
+    assert!(errors.contains(name), "{errors}");
 }

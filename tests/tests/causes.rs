@@ -24,8 +24,7 @@ fn server(name: &str, arguments: &[&str]) -> (Peer, SocketAddr) {
 }
 
 fn trace(namespace: &Namespace, options: &[&str]) -> Tracer {
-    let inode = namespace.inode.to_string();
-    Tracer::launch(WITH_TRACEFS, &[&["--netns", &inode, "--linger", SOON], options].concat())
+    Tracer::launch(WITH_TRACEFS, &[&[namespace.netns, "--linger", SOON], options].concat())
 }
 
 /// The first flag on a socket in CLOSE_WAIT of a server.
@@ -155,8 +154,7 @@ fn without_looks_the_cause_is_unknown_and_that_is_said() {
 fn people_read_it_in_the_line() {
     isolated(|namespace| {
         let (server, address) = server("sleeper", &["deaf", "16"]);
-        let inode = namespace.inode.to_string();
-        let arguments = ["--netns", &inode, "--linger", SOON, "--duration", "4s", "--problems"];
+        let arguments = [namespace.netns, "--linger", SOON, "--duration", "4s", "--problems"];
         let traced = thread::spawn({
             let mut tracer = command("", &arguments);
             move || tracer.output().unwrap()

@@ -1,14 +1,11 @@
 //! The fallback: the classic tracepoint's record, found by tracefs.
 
-use std::{
-    net::{Shutdown, TcpListener, TcpStream},
-    process::Output,
-};
+use std::net::{Shutdown, TcpListener, TcpStream};
 
 use tracer_tests::{
     shown::shown,
     sockets::{self, End, read_to_end},
-    tracer::{Tracer, WITH_TRACEFS, command},
+    tracer::{Tracer, WITH_TRACEFS, command, refused},
 };
 
 /// The classic record names no namespace: these ports tell our sockets from others'. They lie
@@ -65,11 +62,6 @@ fn the_classic_tracepoint_tells_a_refused_connection_with_its_port() {
 fn without_tracefs_the_error_names_the_command_that_mounts_it() {
     let hidden = "for name in tracing debug; do \
         if test -d /sys/kernel/$name; then mount -t tmpfs none /sys/kernel/$name; fi; done";
-    let Output { status, stdout, stderr } =
-        command(hidden, &["--mode", "tracepoint", "--duration", "1s"]).output().unwrap();
-    let errors = String::from_utf8(stderr).unwrap();
-    assert_eq!(status.code(), Some(2), "{errors}");
-    assert_eq!(errors.lines().count(), 1, "{errors}");
+    let errors = refused(&mut command(hidden, &["--mode", "tracepoint", "--duration", "1s"]));
     assert!(errors.contains("mount -t tracefs tracefs /sys/kernel/tracing"), "{errors}");
-    assert_eq!(String::from_utf8(stdout).unwrap(), "");
 }

@@ -22,9 +22,8 @@ use tracer_tests::{
 #[test]
 fn a_closed_pipe_ends_the_trace_without_an_error() {
     isolated(|namespace| {
-        let inode = namespace.inode.to_string();
         for format in ["json", "text"] {
-            let mut child = command("", &["--format", format, "--netns", &inode])
+            let mut child = command("", &["--format", format, namespace.netns])
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())
                 .spawn()
@@ -106,9 +105,8 @@ fn wait_for_file(path: &std::path::Path) {
 }
 
 fn trace_to_file(namespace: &Namespace, path: &std::path::Path) -> (Tracer, Leashed) {
-    let inode = namespace.inode.to_string();
     let file = path.to_str().unwrap();
-    let mut command = command("", &["--format", "json", "--netns", &inode, "--output", file]);
+    let mut command = command("", &["--format", "json", namespace.netns, "--output", file]);
     let child = Leashed::start(command.stdout(Stdio::piped()));
     let beside = Tracer::start(namespace, &[]);
     wait_for_file(path);

@@ -139,21 +139,12 @@ fn long_connections_are_told_of_at_intervals() {
 #[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 fn a_short_trace_has_a_line_for_each_connection_in_every_format() {
     isolated(|namespace| {
-        let inode = namespace.inode.to_string();
         let home = tempfile::tempdir().unwrap();
         for format in ["text", "csv"] {
             let path = home.path().join(format);
             let output = path.display().to_string();
-            let mut arguments = vec![
-                "--netns",
-                &inode,
-                "--output",
-                &output,
-                "--format",
-                format,
-                "--duration",
-                "3s",
-            ];
+            let mut arguments =
+                vec![namespace.netns, "--output", &output, "--format", format, "--duration", "3s"];
             arguments.extend((format == "text").then_some("--summary-only"));
             let mut child = command("", &arguments)
                 .stdout(Stdio::null())

@@ -22,7 +22,7 @@ use tracer_tests::{
     slowness::is_usual,
     sockets::eventually,
     tap::Tap,
-    tracer::{child_of, printed, program, wait},
+    tracer::{child_of, printed, program, refused, wait},
 };
 
 /// Two timers of a second each run at the same time: either end may be the first.
@@ -262,10 +262,7 @@ fn it_stays_for_another_terminal_when_asked() {
 
 #[test]
 fn the_list_is_in_the_language_of_the_environment() {
-    let list = |variable: &str, value: &str| {
-        let output = demo(&["--list"]).env(variable, value).output().unwrap();
-        String::from_utf8(output.stdout).unwrap()
-    };
+    let list = |variable: &str, value: &str| printed(demo(&["--list"]).env(variable, value));
     let (english, korean) = (list("LANG", "C"), list("LC_ALL", "ko_KR.UTF-8"));
     assert_eq!(english.lines().count(), scenario::all().count());
     assert!(english.contains("teardown-three"), "{english}");
@@ -274,10 +271,8 @@ fn the_list_is_in_the_language_of_the_environment() {
 
 #[test]
 fn what_there_is_none_of_is_said_in_a_line() {
-    let output = demo(&["nonsense"]).output().unwrap();
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{error}");
-    assert!(error.starts_with("tracer: no scenario \"nonsense\"") && error.lines().count() == 1);
+    let error = refused(&mut demo(&["nonsense"]));
+    assert!(error.starts_with("tracer: no scenario \"nonsense\""), "{error}");
 }
 
 /// What `--step` says with these answers: a character each.

@@ -1,11 +1,9 @@
 //! `tracer diagnose`: each fault is named, with its cause and who is to blame; what is well is not
 //! accused.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::{
     net::{Shutdown, SocketAddr, TcpStream},
-    process::{Child, Stdio},
+    process::Stdio,
     thread,
     time::{Duration, Instant},
 };
@@ -20,7 +18,7 @@ use tracer_tests::{
     peer::Peer,
     slowness::allowed,
     sockets::{self, Pair, Path, eventually},
-    tracer::{command, read_all, wait},
+    tracer::{self, command, read_all, refused, wait},
 };
 
 const FAULT: &str = env!("CARGO_BIN_EXE_fault");
@@ -135,9 +133,7 @@ fn of_listeners_that_share_an_address_the_one_that_does_not_accept_is_named() {
 
 /// Connections that `sockets` says wait for a process.
 fn waiting_for(namespace: &Namespace, server: &Peer) -> usize {
-    let inode = namespace.inode.to_string();
-    let output = command("", &["sockets", "--netns", &inode]).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = tracer::sockets(namespace, &[]);
     let name = format!("[{}]? (not accepted)", server.pid());
     text.lines().filter(|line| line.contains(&name)).count()
 }
@@ -320,11 +316,10 @@ fn a_healthy_host_gets_an_all_clear() {
         assert_eq!(diagnosis.summary.at("/healthy"), true);
         let expected = json!({ "ESTABLISHED": 2, "LISTEN": 1 });
         assert_eq!(diagnosis.summary.at("/sockets"), &expected);
-        let inode = namespace.inode.to_string();
-        let output =
-            command("", &["diagnose", "--for", "100ms", "--netns", &inode]).output().unwrap();
+        let brief = ["diagnose", "--for", "100ms", namespace.netns];
+        let output = command("", &brief).output().expect("live tests need nsenter");
         assert_eq!(output.status.code(), Some(0));
-        let text = String::from_utf8(output.stdout).unwrap();
+        let text = String::from_utf8(output.stdout).expect("text");
         assert!(text.starts_with("OK "), "{text}");
         assert!(text.contains("2 ESTABLISHED") && text.contains("1 LISTEN"), "{text}");
         assert!(!text.contains('\u{1b}'), "colour in a pipe: {text}");
@@ -347,21 +342,13 @@ fn the_severity_that_fails_can_be_chosen() {
     });
 }
 
-fn start(namespace: &Namespace, options: &[&str]) -> Child {
-    let inode = namespace.inode.to_string();
-    command("", &[&["diagnose", "--netns", inode.as_str()], options].concat())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
-
 #[test]
 fn an_interrupt_ends_the_observation_with_what_is_known() {
     isolated(|namespace| {
         let (server, address) = server("hoarder", &["keep"]);
         come_and_go(address, 3);
-        let mut child = start(namespace, &["--for", "1h", "--format", "json"]);
+        let arguments = ["diagnose", namespace.netns, "--for", "1h", "--format", "json"];
+        let mut child = command("", &arguments).stdout(Stdio::piped()).spawn().unwrap();
         let text = read_all(child.stdout.take().unwrap());
         thread::sleep(allowed(Duration::from_secs(2)));
         // nsenter has become the tracer.
@@ -381,11 +368,8 @@ fn an_interrupt_ends_the_observation_with_what_is_known() {
 fn a_bad_option_is_an_error() {
     isolated(|namespace| {
         for bad in ["--for", "--fail-on", "--format"] {
-            let mut child = start(namespace, &[bad, "bogus"]);
-            let errors = read_all(child.stderr.take().unwrap());
-            assert_eq!(wait(&mut child).code(), Some(2));
-            let errors = errors.join().unwrap();
-            assert!(errors.contains(bad) && errors.lines().count() == 1, "{errors}");
+            let errors = refused(&mut command("", &["diagnose", namespace.netns, bad, "bogus"]));
+            assert!(errors.contains(bad), "{errors}");
         }
     });
 }

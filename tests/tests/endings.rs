@@ -42,8 +42,7 @@ fn stopped(mut tracer: Background, reader: impl std::io::Read) {
 fn a_reader_that_stops_reading_misses_the_end() {
     isolated(|namespace| {
         load::prepare(namespace);
-        let inode = namespace.inode.to_string();
-        let options = ["--format", "json", "--netns", &inode];
+        let options = ["--format", "json", namespace.netns];
         let (tracer, pipe) = Background::piped(&mut command("", &options));
         stopped(tracer, pipe);
         let directory = tempfile::tempdir().unwrap();
@@ -60,8 +59,7 @@ fn a_reader_that_stops_reading_misses_the_end() {
 fn a_reader_that_closes_the_output_ends_the_trace_in_order() {
     isolated(|namespace| {
         load::prepare(namespace);
-        let inode = namespace.inode.to_string();
-        let options = ["--format", "json", "--netns", &inode];
+        let options = ["--format", "json", namespace.netns];
         let (tracer, pipe) = Background::piped(&mut command("", &options));
         let mut reader = BufReader::new(pipe);
         reader.read_until(b'\n', &mut Vec::new()).unwrap();

@@ -168,8 +168,7 @@ fn in_a_storm_of_processes_each_connection_has_its_own() {
         namespace.set("net/ipv4/tcp_tw_reuse", "0");
         let listener = sockets::listen(Path::V4);
         let address = listener.local_addr().unwrap();
-        let inode = namespace.inode.to_string();
-        let tracer = Tracer::launch(WITH_TRACEFS, &["--netns", &inode]);
+        let tracer = Tracer::launch(WITH_TRACEFS, &[namespace.netns]);
         let begun = (Instant::now(), cpu(tracer.pid()));
         let made = storm(&listener, address, PROCESSES);
         let took = begun.0.elapsed();
@@ -245,8 +244,7 @@ fn in_a_time_namespace_times_and_processes_are_right() {
         let back = (-(clock_gettime(ClockId::Boottime).tv_sec / 2)).to_string();
         let clocks = ["--time", "--monotonic", "500000", "--boottime", &back];
         command.args(clocks).args(["--fork", "--kill-child"]).arg(program());
-        let inode = namespace.inode.to_string();
-        command.args(["--format", "json", "--netns", &inode, "--duration", "3s"]);
+        command.args(["--format", "json", namespace.netns, "--duration", "3s"]);
         let tracer = Tracer::run(&mut command);
         let begun = Moment::now();
         let pair = Pair::over(Path::V4);

@@ -155,8 +155,7 @@ fn two_capabilities_suffice_for_the_own_namespace() {
     let stranger = Stranger::with("least", LEAST);
     isolated(|namespace| {
         let before = Pair::over(Path::V4);
-        let inode = namespace.inode.to_string();
-        let options = ["--format", "json", "--netns", &inode];
+        let options = ["--format", "json", namespace.netns];
         let tracer = Tracer::run(&mut stranger.command(WITHOUT_TRACEFS, &options));
         let ends: [End; 2] = before.ends().into();
         let list = ["sockets", "--format", "json"];

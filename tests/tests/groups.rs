@@ -9,7 +9,7 @@ use tracer_tests::{
     netns::isolated,
     peer::Peer,
     sockets::{self, End},
-    tracer::{Tracer, WITH_TRACEFS, command},
+    tracer::{self, Tracer, WITH_TRACEFS, command},
 };
 
 const PEER: &str = env!("CARGO_BIN_EXE_peer");
@@ -26,7 +26,6 @@ fn said(prelude: &str, arguments: &[&str]) -> String {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 fn a_control_group_is_asked_for_by_path_and_by_unit() {
     isolated(|namespace| {
         let container = Container::make(3);
@@ -47,11 +46,7 @@ fn a_control_group_is_asked_for_by_path_and_by_unit() {
         let end = inside.end();
         let server = sockets::accept(&listener);
         let outside = End::of(&server);
-        let listed = |group: &str| {
-            let inode = namespace.inode.to_string();
-            let output = command("", &["sockets", "--netns", &inode, "--cgroup", group]).output();
-            String::from_utf8(output.unwrap().stdout).unwrap()
-        };
+        let listed = |group: &str| tracer::sockets(namespace, &["--cgroup", group]);
         for group in [&path, &unit] {
             let text = listed(group);
             assert!(text.contains("= 1 socket: 1 ESTABLISHED"), "{text}");
@@ -102,8 +97,7 @@ fn a_filter_that_names_nothing_says_so_at_the_start() {
 #[test]
 fn in_a_pid_namespace_it_is_said_whose_process_ids_are_told() {
     isolated(|namespace| {
-        let inode = namespace.inode.to_string();
-        let arguments = ["sockets", "--netns", &inode];
+        let arguments = ["sockets", namespace.netns];
         assert_eq!(said("", &arguments), "");
         let inner = r#"exec unshare --pid --fork --mount-proc "$0" "$@"; true"#;
         for prelude in [inner, &inner.replace(" --mount-proc", "")] {

@@ -24,9 +24,8 @@ fn a_diagnosis_in_korean_has_no_english_words() {
         let (server, address) = fault::server(FAULT, "hoarder", &["keep"]);
         come_and_go(address, 5);
         thread::sleep(YOUNG);
-        let inode = namespace.inode.to_string();
         let diagnose = |options: &[&str]| {
-            let asked = ["diagnose", "--lang", "ko", "--for", "200ms", "--netns", &inode];
+            let asked = ["diagnose", "--lang", "ko", "--for", "200ms", namespace.netns];
             let mut text = String::new();
             eventually("the leak is found", || {
                 let output = command("", &[&asked, options].concat()).output().unwrap();
@@ -61,10 +60,9 @@ fn a_report_is_in_korean_where_that_is_asked_for() {
         thread::sleep(YOUNG);
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("report.html");
-        let inode = namespace.inode.to_string();
         let path = file.to_str().unwrap();
         let arguments = ["report", "--lang", "ko", "--duration", "1s", "-o", path];
-        let arguments = [&arguments[..], &["--linger", "close-wait=100ms", "--netns", &inode]];
+        let arguments = [&arguments[..], &["--linger", "close-wait=100ms", namespace.netns]];
         let output = command("", &arguments.concat()).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         let html = fs::read_to_string(&file).unwrap();

@@ -28,8 +28,7 @@ struct Ladder {
 
 impl Ladder {
     fn start(namespace: &Namespace, options: &[&str]) -> Self {
-        let inode = namespace.inode.to_string();
-        let arguments = [&["--format", "ladder", "--netns", &inode], options].concat();
+        let arguments = [&["--format", "ladder", namespace.netns], options].concat();
         let mut child = command("", &arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         // The legend comes when the programs are attached.

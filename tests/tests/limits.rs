@@ -18,8 +18,7 @@ use tracer_tests::{
 
 /// Runs a tracer that something limits.
 fn limited(limit: &[&str], namespace: &Namespace, options: &[&str]) -> Output {
-    let inode = namespace.inode.to_string();
-    let always = ["--format", "json", "--netns", &inode, "--duration", "100ms"];
+    let always = ["--format", "json", namespace.netns, "--duration", "100ms"];
     let (first, rest) = limit.split_first().unwrap();
     let mut command = Command::new(first);
     command.args(rest).arg(program()).args(always).args(options).stdin(Stdio::null());
@@ -62,10 +61,9 @@ fn too_little_address_space_or_stack_is_said_in_one_line() {
     let limits = limits.chain([32, 64, 128, 256].map(|size| ("stack", size << 10)));
     let mut refused = 0;
     isolated(|namespace| {
-        let inode = namespace.inode.to_string();
-        let trace = ["--netns", &inode, "--duration", "10ms", "--prometheus", "127.0.0.1:19498"];
-        let diagnose = ["diagnose", "--netns", &inode, "--for", "10ms"];
-        let commands = [&trace[..], &diagnose, &["features"], &["sockets", "--netns", &inode]];
+        let trace = [namespace.netns, "--duration", "10ms", "--prometheus", "127.0.0.1:19498"];
+        let diagnose = ["diagnose", namespace.netns, "--for", "10ms"];
+        let commands = [&trace[..], &diagnose, &["features"], &["sockets", namespace.netns]];
         for arguments in commands {
             let output = with("as", 4096 * MIB, arguments);
             let said = String::from_utf8_lossy(&output.stderr);
@@ -146,12 +144,11 @@ fn within_its_memory_a_trace_lives_with_the_sockets_that_fit() {
     const SOCKETS: usize = 2_000;
     isolated(|namespace| {
         load::prepare(namespace);
-        let inode = namespace.inode.to_string();
         let start = |number: &str, options: &[&str]| {
             let group = Memory::make(number, LIMIT);
             let mut command = Command::new("sh");
             command.args(["-c", r#"echo $$ > "$0"; exec "$@""#, group.processes()]);
-            command.arg(program()).args(["--format", "json", "--netns", &inode]).args(options);
+            command.arg(program()).args(["--format", "json", namespace.netns]).args(options);
             (Tracer::run(command.stdin(Stdio::null())), group)
         };
         let (tracer, _group) = start("default", &[]);

@@ -13,7 +13,7 @@ use tracer_tests::{
     peer::Peer,
     record::{Record, listing},
     sockets::{End, Pair, Path, close_client_first},
-    tracer::{Tracer, command},
+    tracer::{self, Tracer},
 };
 
 const FAULT: &str = env!("CARGO_BIN_EXE_fault");
@@ -130,8 +130,7 @@ fn half_open_connections_are_raised_with_their_listener_and_cleared() {
         assert_eq!(raised.number("/process/pid"), Some(server.pid()), "{raised}");
         let age = Duration::from_nanos(raised.number("/tcp/age_ns").unwrap());
         assert!((Duration::from_secs(2)..=most).contains(&age), "{age:?} of {most:?}");
-        let listed = command("", &["sockets", "--netns", &namespace.inode.to_string()]).output();
-        let listed = String::from_utf8(listed.unwrap().stdout).unwrap();
+        let listed = tracer::sockets(namespace, &[]);
         let half_open = listed.lines().find(|line| line.starts_with("SYN_RECV")).unwrap();
         assert!(half_open.contains(&format!("waiter[{}]?", server.pid())), "{half_open}");
         assert_ne!(half_open.split_whitespace().nth(1), Some("-"), "no age: {half_open}");

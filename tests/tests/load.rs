@@ -268,8 +268,7 @@ fn a_reader_that_stops_for_a_while_slows_nothing_else() {
     const CONNECTIONS: usize = 20_000;
     isolated(|namespace| {
         load::prepare(namespace);
-        let netns = namespace.inode.to_string();
-        let arguments = ["--format", "json", "--netns", &netns];
+        let arguments = ["--format", "json", namespace.netns];
         let mut tracer = command("", &arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(tracer.stdout.take().unwrap()).lines();
         let hello = lines.next().unwrap().unwrap();

@@ -5,7 +5,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io::{Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpStream},
-    os::fd::AsRawFd as _,
 };
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -80,18 +79,7 @@ fn connect(path: Path, port: u16, mptcp: bool) -> TcpStream {
 /// Lets the kernel wait for the first data, so that connections stay half open; whether it does for
 /// MPTCP.
 fn defer(listener: &Socket) -> bool {
-    let seconds: libc::c_int = 60;
-    // SAFETY: a descriptor that is open, and an integer of the length that is said.
-    let result = unsafe {
-        libc::setsockopt(
-            listener.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_DEFER_ACCEPT,
-            (&raw const seconds).cast(),
-            size_of_val(&seconds) as libc::socklen_t,
-        )
-    };
-    result == 0
+    tracer_lab::options::set_tcp(listener, libc::TCP_DEFER_ACCEPT, 60).is_ok()
 }
 
 impl Scene {
@@ -201,8 +189,7 @@ fn a_look_shows_what_ss_shows() {
 #[test]
 fn events_tell_states_and_owners_as_ss_does() {
     with_mptcp(|namespace| {
-        let inode = namespace.inode.to_string();
-        let options = ["--netns", &inode, "--linger", "none"];
+        let options = [namespace.netns, "--linger", "none"];
         let tracer = Tracer::launch(WITH_TRACEFS, &options);
         let scenes = PATHS.map(Scene::set);
         let minisockets = || {
@@ -256,8 +243,7 @@ fn findings_name_the_process() {
         }
         // One more than the backlog fit; the next one finds no room.
         waiting.extend((0..3).map(|_| connect(Path::V4, port(&deaf), false)));
-        let inode = namespace.inode.to_string();
-        let output = command("", &["diagnose", "--for", "1s", "--netns", &inode]).output();
+        let output = command("", &["diagnose", "--for", "1s", namespace.netns]).output();
         let text =
             String::from_utf8(output.expect("live tests need nsenter").stdout).expect("text");
         assert!(!text.contains("that can be seen"), "{text}");
@@ -279,8 +265,7 @@ fn later_subflows_belong_to_the_same_process() {
         }
         run("ip", &["mptcp", "limits", "set", "subflow", "2", "add_addr_accepted", "2"]);
         run("ip", &["mptcp", "endpoint", "add", "10.9.0.2", "dev", "lo", "subflow"]);
-        let inode = namespace.inode.to_string();
-        let tracer = Tracer::launch(WITH_TRACEFS, &["--netns", &inode, "--linger", "none"]);
+        let tracer = Tracer::launch(WITH_TRACEFS, &[namespace.netns, "--linger", "none"]);
         let listener = socket(Domain::IPV4, true);
         let address = SocketAddr::from(([10, 9, 0, 1], 0));
         listener.bind(&address.into()).expect("a bound socket");

@@ -20,7 +20,7 @@ use tracer_tests::{
     netns::{Namespace, isolated},
     receiver::{Got, Ports, Rotel},
     sockets::{self, Path as Way, eventually, free_port},
-    tracer::command,
+    tracer::{command, refused},
 };
 
 /// A tracer that sends.
@@ -46,8 +46,7 @@ impl Sending {
         let path = directory.join("trace.json");
         // An earlier trace would be taken for the beginning of this one.
         let _ = fs::remove_file(&path);
-        let inode = namespace.inode.to_string();
-        let common = ["--format", "json", "--netns", &inode, "--output", path.to_str().unwrap()];
+        let common = ["--format", "json", namespace.netns, "--output", path.to_str().unwrap()];
         let mut command = command("", &[&common, options].concat());
         let tracer = Background::start(command.envs(variables.iter().copied()));
         let sending = Self { tracer, path };
@@ -234,10 +233,7 @@ fn a_queue_of_less_than_a_batch_loses_nothing_to_a_receiver_that_is_there() {
 fn a_queue_that_is_too_small_is_refused_in_one_line() {
     for (queue, named) in [("999", "999 records"), ("100KiB", "100.0 KiB")] {
         let options = ["--otlp", "http://127.0.0.1:9", "--otlp-queue", queue, "--duration", "1s"];
-        let output = command("", &options).output().unwrap();
-        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(2), "{errors}");
-        assert_eq!(errors.lines().count(), 1, "{errors}");
+        let errors = refused(&mut command("", &options));
         assert!(errors.contains(&format!("--otlp-queue {named}: too little")), "{errors}");
     }
 }

@@ -229,12 +229,11 @@ fn a_server_in_another_namespace_is_named_with_it() {
         let end = server.end();
         client.close();
         tracer.wait_for_step(&client_end, "FIN_WAIT1", "FIN_WAIT2");
-        let inode = namespace.inode.to_string();
         let elsewhere = listed(&["--netns", "host", "--address", &ours]);
         assert!(elsewhere.contains("= no sockets\n"), "{elsewhere}");
         let told = "+ 3 sockets in 1 other network namespace, not shown (--netns all)";
         assert!(elsewhere.ends_with(&format!("{told}\n")), "{elsewhere}");
-        let here = listed(&["--netns", &inode, "--address", &ours]);
+        let here = listed(&[namespace.netns, "--address", &ours]);
         assert!(here.contains(&format!("depot[{}] fd ", server.pid())), "{here}");
         assert!(here.contains("= 3 sockets: "), "{here}");
         let all = listed(&["--address", &ours]);
@@ -281,8 +280,7 @@ fn fifty_thousand_sockets_have_their_owners_in_no_time() {
         let crowds: Vec<Peer> =
             (0..PROCESSES).map(|_| Peer::crowd(PEER, "crowd", connections)).collect();
         let begun = Instant::now();
-        let inode = namespace.inode.to_string();
-        let text = listed(&["--netns", &inode, "--format", "json", "--state", "established"]);
+        let text = listed(&[namespace.netns, "--format", "json", "--state", "established"]);
         let ours = begun.elapsed();
         let mut held: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
         for line in text.lines() {
@@ -317,8 +315,7 @@ fn a_container_is_named_and_asked_for() {
         let outside = End::of(&server);
         tracer.wait_for("the connection", |record| end.is_told_by(record));
 
-        let inode = namespace.inode.to_string();
-        let wanted = ["--netns", &inode, "--container", &container.id];
+        let wanted = [namespace.netns, "--container", &container.id];
         let text = listed(&wanted);
         let short = format!("inside[{}]@{} fd ", inside.pid(), &container.id[..12]);
         assert!(text.contains(&short), "{text}");
@@ -327,7 +324,7 @@ fn a_container_is_named_and_asked_for() {
         let record = Record::parse(json.trim(), Instant::now());
         let group = format!("/docker-{}.scope", container.id);
         assert_eq!(record.text("/socket/cgroup"), Some(&*group), "{record}");
-        let without = listed(&["--netns", &inode]);
+        let without = listed(&[namespace.netns]);
         let others = without.lines().filter(|line| !line.contains(&short));
         assert!(others.clone().count() >= 3 && others.clone().all(|line| !line.contains('@')));
 

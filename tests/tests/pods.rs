@@ -15,7 +15,7 @@ use tracer_tests::{
     receiver::{Ports, Rotel, fetch, fetched},
     record::Record,
     sockets::{self, eventually, free_port},
-    tracer::{Tracer, command},
+    tracer::{self, Tracer, command, refused},
 };
 
 const PEER: &str = env!("CARGO_BIN_EXE_peer");
@@ -127,19 +127,12 @@ fn names_are_known_to_all_commands(namespace: &Namespace, pod: &Pod, named: &[&s
     let leak = leaks.iter().find(of_pod).unwrap_or_else(|| panic!("{leaks:?}"));
     let told = leak.at("/finding/evidence/processes")[0]["pod_name"].to_string();
     assert!(told.contains("web-1") && told.contains("shop"), "{leak}");
-    let inode = namespace.inode.to_string();
-    let arguments = ["sockets", "--format", "json", "--netns", &inode];
-    let listed = command("", &[&arguments[..], named].concat()).output().unwrap();
-    assert!(listed.status.success() && listed.stderr.is_empty(), "{listed:?}");
     let of_pod = format!("\"k8s\":{{\"pod\":{{\"uid\":\"{}\",\"name\":\"web-1\"}}", pod.uid);
-    let lines = String::from_utf8(listed.stdout).unwrap();
+    let lines = tracer::sockets(namespace, &[&["--format", "json"], named].concat());
     assert_eq!(lines.lines().filter(|line| line.contains(&of_pod)).count(), LEAKING, "{lines}");
     let wrong = ["diagnose", "--pod-logs", "/nowhere"];
-    let refused = command("", &wrong).output().unwrap();
-    let said = String::from_utf8(refused.stderr).unwrap();
-    assert_eq!(refused.status.code(), Some(2), "{said}");
+    let said = refused(&mut command("", &wrong));
     assert!(said.contains("cannot read the directory /nowhere (--pod-logs;"), "{said}");
-    assert_eq!(said.lines().count(), 1, "{said}");
 }
 
 /// Behind a gateway this is how hosts are told apart.

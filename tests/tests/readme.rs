@@ -50,8 +50,7 @@ fn web_server() -> (Child, String) {
 fn shown(options: &[&str]) -> String {
     isolated(|namespace| {
         let (mut server, page) = web_server();
-        let inode = namespace.inode.to_string();
-        let arguments = [&["--netns", &inode], options].concat();
+        let arguments = [&[namespace.netns], options].concat();
         let mut tracer = command(WITH_TRACEFS, &arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut out = BufReader::new(tracer.stdout.take().unwrap());
         let mut text = String::new();
@@ -203,8 +202,7 @@ fn about_a_leak(arguments: &[&str]) -> String {
     isolated(|namespace| {
         let (server, address) = fault::server(env!("CARGO_BIN_EXE_fault"), "shop-api", &["keep"]);
         fault::come_and_go(address, 100);
-        let inode = namespace.inode.to_string();
-        let arguments = [arguments, &["--netns", &inode]].concat();
+        let arguments = [arguments, &[namespace.netns]].concat();
         let output = command(WITH_TRACEFS, &arguments).output().unwrap();
         server.close();
         String::from_utf8(output.stdout).unwrap()

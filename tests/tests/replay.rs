@@ -190,8 +190,7 @@ fn a_replay_of_a_recording_produces_byte_for_byte_what_was_recorded() {
         }
         if env::var_os("UPDATE_DOCS").is_some_and(|value| value == "1") {
             let _held = Pair::over(Path::V4);
-            let inode = namespace.inode.to_string();
-            let sockets = printed(&["sockets", "--format", "json", "--netns", &inode]);
+            let sockets = printed(&["sockets", "--format", "json", namespace.netns]);
             let told = sockets.lines().find(|line| line.contains("ESTABLISHED")).unwrap();
             // Those that are of no trace stay as they are.
             let there = fs::read_to_string(EXAMPLES).unwrap();

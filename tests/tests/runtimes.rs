@@ -48,8 +48,7 @@ fn told(start: impl Fn(u16) -> Peer + Sync, settle: impl Fn(u64) + Sync, words: 
         let port = listener.local_addr().unwrap().port();
         let mut client = start(port);
         let pid: u64 = client.answer().parse().unwrap();
-        let inode = namespace.inode.to_string();
-        let options = ["--netns", &inode, "--stacks", "--linger", "close-wait=300ms"];
+        let options = [namespace.netns, "--stacks", "--linger", "close-wait=300ms"];
         let tracer = Tracer::launch(WITH_TRACEFS, &options);
         client.go();
         let servers: Vec<_> = (0..COUNT).map(|_| listener.accept().unwrap()).collect();

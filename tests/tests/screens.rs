@@ -6,7 +6,7 @@ use tracer_tests::{
     fault::{self, come_and_go},
     netns::{Namespace, isolated},
     terminal::Terminal,
-    tracer::command,
+    tracer::{self, command},
 };
 use tracer_texts::untranslated::english;
 
@@ -122,12 +122,7 @@ fn sockets_are_sorted_by_what_matters_grouped_and_limited() {
     isolated(|namespace| {
         let (server, address) = fault::server(FAULT, "hoarder", &["keep"]);
         come_and_go(address, 5);
-        let inode = namespace.inode.to_string();
-        let list = |options: &[&str]| {
-            let arguments = [&["sockets", "--netns", &inode], options].concat();
-            let output = command("", &arguments).output().unwrap();
-            String::from_utf8(output.stdout).unwrap()
-        };
+        let list = |options: &[&str]| tracer::sockets(namespace, options);
         let all = list(&[]);
         let states = all.lines().skip(1).map(|line| line.split(' ').next().unwrap().to_owned());
         let states: Vec<String> = states.take(6).collect();
@@ -267,16 +262,15 @@ fn what_commands_print_in_korean_has_no_english_words() {
     isolated(|namespace| {
         let (server, address) = fault::server(FAULT, "hoarder", &["keep"]);
         come_and_go(address, 2);
-        let netns = namespace.inode.to_string();
         let answers = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&answers, "1".repeat(9)).unwrap();
         let answers = answers.path().to_str().unwrap();
         let connects = "(exec 3<>/dev/tcp/127.0.0.1/1) 2>/dev/null; kill -9 $$";
         for (arguments, words) in [
-            (&["sockets", "--netns", &netns][..], "소켓 "),
-            (&["sockets", "--netns", &netns, "--limit", "1"], "더 있음"),
-            (&["sockets", "--netns", &netns, "--group", "process"], "최장"),
-            (&["sockets", "--netns", &netns, "--group", "peer"], "(연결 대기)"),
+            (&["sockets", namespace.netns][..], "소켓 "),
+            (&["sockets", namespace.netns, "--limit", "1"], "더 있음"),
+            (&["sockets", namespace.netns, "--group", "process"], "최장"),
+            (&["sockets", namespace.netns, "--group", "peer"], "(연결 대기)"),
             (&["demo", "--list"], "포트 고갈"),
             (&["demo", "refused", "--step", "--answers", answers], "거부"),
             (&["demo", "rst-unread", "--step", "--answers", answers], "맞혔습니다"),

@@ -211,9 +211,8 @@ fn only_the_file_asked_for_is_written() {
     let output = directory.path().join("trace.json");
     isolated(|namespace| {
         let watch = Watch::of(&[Path::new("/"), directory.path(), Path::new("/dev/shm")]);
-        let inode = namespace.inode.to_string();
         let file = output.to_str().unwrap();
-        let options = ["--format", "json", "--netns", &inode, "--output", file, "--stacks"];
+        let options = ["--format", "json", namespace.netns, "--output", file, "--stacks"];
         let mut child = command(WITH_TRACEFS, &options).stdout(Stdio::null()).spawn().unwrap();
         eventually("the first line", || {
             fs::read_to_string(&output).is_ok_and(|text| text.contains('\n'))
@@ -252,8 +251,7 @@ fn no_network_socket_is_open() {
 #[test]
 fn kill_9_leaves_nothing_in_the_kernel() {
     isolated(|namespace| {
-        let inode = namespace.inode.to_string();
-        let mut child = command(WITH_TRACEFS, &["--format", "json", "--netns", &inode])
+        let mut child = command(WITH_TRACEFS, &["--format", "json", namespace.netns])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

@@ -105,12 +105,14 @@ fn is_on_the_wire(captured: &[Captured], about: &Record, line: &str) -> usize {
     claims
 }
 
-/// Traces what `live` does over `lo`: the transitions with their words, and what passed.
-fn observed(live: impl FnOnce(&Namespace, &Tracer) + Send) -> Vec<(Record, String)> {
+/// Traces what `live` does over `lo`: what it returns, and the transitions with their words.
+fn observed<T: Send>(
+    live: impl FnOnce(&Namespace, &Tracer) -> T + Send,
+) -> (T, Vec<(Record, String)>) {
     isolated(|namespace| {
         let capture = Capture::start("lo");
         let tracer = Tracer::start(namespace, &[]);
-        live(namespace, &tracer);
+        let lived = live(namespace, &tracer);
         let captured = capture.finish(Ipv4Addr::LOCALHOST);
         let trace = tracer.finish();
         let steps: Vec<Record> = trace.transitions().cloned().collect();
@@ -126,7 +128,7 @@ fn observed(live: impl FnOnce(&Namespace, &Tracer) + Send) -> Vec<(Record, Strin
             assert!(line.contains("not sent") || line.contains("no SYN sent"), "{line}");
             assert!(!went(&captured, step, true, kind, AT_ONCE), "{line}\n{captured:#?}");
         }
-        told
+        (lived, told)
     })
 }
 
@@ -140,8 +142,7 @@ fn step<'a>(told: &'a [(Record, String)], end: &End, from: &str, to: &str) -> &'
 
 #[test]
 fn a_normal_close_claims_no_ack_that_is_held_back() {
-    let mut ends = None;
-    let told = observed(|_, tracer| {
+    let ([client, server], told) = observed(|_, tracer| {
         let Pair { listener: _listener, mut client, mut server } = Pair::over(Path::V4);
         let [of_client, of_server] = [End::of(&client), End::of(&server)];
         send(&mut client, &server, b"what?");
@@ -152,9 +153,8 @@ fn a_normal_close_claims_no_ack_that_is_held_back() {
         assert_eq!(read_to_end(&mut client), b"");
         tracer.wait_for_step(&of_server, "LAST_ACK", "CLOSED");
         tracer.wait_for_step(&of_client, "FIN_WAIT2", "TIME_WAIT");
-        ends = Some([of_client, of_server]);
+        [of_client, of_server]
     });
-    let [client, server] = ends.unwrap();
     let (_, line) = step(&told, &server, "ESTABLISHED", "CLOSE_WAIT");
     assert!(line.trim_end().ends_with("FIN received"), "{line}");
     for (end, from, to) in
@@ -184,15 +184,14 @@ fn unread_answer() -> (TcpStream, End) {
 /// A server answers more than its client reads, and closes; later the client reads.
 #[test]
 fn a_fin_behind_a_closed_window_is_queued_until_the_peer_reads() {
-    let mut end = None;
-    let told = observed(|_, tracer| {
-        let (mut client, server) = unread_answer();
-        end = Some(server);
+    let (end, told) = observed(|_, tracer| {
+        let (mut client, end) = unread_answer();
         thread::sleep(WAIT);
         client.read_to_end(&mut Vec::new()).unwrap();
-        tracer.wait_for_step(&end.unwrap(), "FIN_WAIT1", "FIN_WAIT2");
+        tracer.wait_for_step(&end, "FIN_WAIT1", "FIN_WAIT2");
+        end
     });
-    let (record, line) = step(&told, &end.unwrap(), "ESTABLISHED", "FIN_WAIT1");
+    let (record, line) = step(&told, &end, "ESTABLISHED", "FIN_WAIT1");
     assert_eq!(record.at("/tcp/sent"), false, "{record}");
     assert!(line.contains("FIN queued, not sent yet: ") && line.contains("unsent"), "{line}");
     let unsent = record.number("/tcp/sequence/write_seq").unwrap() as u32;
@@ -204,10 +203,9 @@ fn a_fin_behind_a_closed_window_is_queued_until_the_peer_reads() {
 /// FIN waits as well (`tcp_cwnd_test`).
 #[test]
 fn a_fin_behind_lost_data_is_said_to_be_sent_where_it_is() {
-    let mut end = None;
-    let told = observed(|_, tracer| {
+    let (end, told) = observed(|_, tracer| {
         let Pair { listener: _listener, mut client, mut server } = Pair::over(Path::V4);
-        end = Some(End::of(&client));
+        let end = End::of(&client);
         send(&mut client, &server, b"arrives");
         server.read_exact(&mut [0; 7]).unwrap();
         let port = server.local_addr().unwrap().port();
@@ -221,9 +219,10 @@ fn a_fin_behind_lost_data_is_said_to_be_sent_where_it_is() {
         run("nft", &["delete table ip lossy"]);
         assert_eq!(read_to_end(&mut server), b"is lost");
         drop(server);
-        tracer.wait_for_step(&end.unwrap(), "FIN_WAIT1", "FIN_WAIT2");
+        tracer.wait_for_step(&end, "FIN_WAIT1", "FIN_WAIT2");
+        end
     });
-    let (record, line) = step(&told, &end.unwrap(), "ESTABLISHED", "FIN_WAIT1");
+    let (record, line) = step(&told, &end, "ESTABLISHED", "FIN_WAIT1");
     let waits = line.contains("FIN queued, not sent yet");
     assert_eq!(record.at("/tcp/sent") == false, waits, "{line}");
 }
@@ -231,18 +230,18 @@ fn a_fin_behind_lost_data_is_said_to_be_sent_where_it_is() {
 /// Small data that waits for more (TCP_CORK) goes out together with the FIN.
 #[test]
 fn a_fin_takes_along_what_only_waited_for_more() {
-    let mut end = None;
-    let told = observed(|_, tracer| {
+    let (end, told) = observed(|_, tracer| {
         let Pair { listener: _listener, mut client, mut server } = Pair::over(Path::V4);
-        end = Some(End::of(&client));
+        let end = End::of(&client);
         set_tcp(&client, libc::TCP_CORK, 1);
         client.write_all(b"waits").unwrap();
         drop(client);
         assert_eq!(read_to_end(&mut server), b"waits");
         drop(server);
-        tracer.wait_for_step(&end.unwrap(), "FIN_WAIT1", "FIN_WAIT2");
+        tracer.wait_for_step(&end, "FIN_WAIT1", "FIN_WAIT2");
+        end
     });
-    let (record, line) = step(&told, &end.unwrap(), "ESTABLISHED", "FIN_WAIT1");
+    let (record, line) = step(&told, &end, "ESTABLISHED", "FIN_WAIT1");
     assert_eq!(record.at("/tcp/sent"), true, "{record}");
     assert!(line.contains("FIN sent"), "{line}");
 }
@@ -250,8 +249,7 @@ fn a_fin_takes_along_what_only_waited_for_more() {
 /// TCP_FASTOPEN_CONNECT: the SYN waits for the first data.
 #[test]
 fn a_syn_that_waits_for_data_is_not_said_to_be_sent() {
-    let mut end = None;
-    let told = observed(|namespace, tracer| {
+    let (end, told) = observed(|namespace, tracer| {
         // Client, without a cookie.
         namespace.set("net/ipv4/tcp_fastopen", "5");
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -262,11 +260,12 @@ fn a_syn_that_waits_for_data_is_not_said_to_be_sent() {
         let mut client = TcpStream::from(client);
         client.write_all(b"first").unwrap();
         let (mut server, _) = listener.accept().unwrap();
-        end = Some(End::of(&client));
+        let end = End::of(&client);
         server.read_exact(&mut [0; 5]).unwrap();
-        tracer.wait_for_step(&end.unwrap(), "SYN_SENT", "ESTABLISHED");
+        tracer.wait_for_step(&end, "SYN_SENT", "ESTABLISHED");
+        end
     });
-    let (record, line) = step(&told, &end.unwrap(), "CLOSED", "SYN_SENT");
+    let (record, line) = step(&told, &end, "CLOSED", "SYN_SENT");
     assert_eq!(record.at("/tcp/sent"), false, "{record}");
     assert!(line.contains("no SYN sent yet"), "{line}");
 }

@@ -17,7 +17,7 @@ use tracer_tests::{
     record::{Record, listing},
     remedy::{run_command, succeeds},
     sockets::eventually,
-    tracer::command,
+    tracer::{Tracer, sockets},
 };
 
 /// Seconds in a number of nanoseconds.
@@ -54,6 +54,8 @@ k = [socket.create_connection(('10.89.0.1', 5999)) for _ in range(6)]; say('conn
     thread::sleep(Duration::from_secs(3));
     let diagnosis = hosts.diagnose(0, "1s");
     let dead = diagnosis.only("dead_peer");
+    assert_eq!(diagnosis.findings.len(), 1, "{}", listing(&diagnosis.findings));
+    hosts.is_traced_soon(0, "dead_peer");
     assert_eq!((dead.at("/finding/severity"), diagnosis.status), (&json!("warning"), 1));
     let evidence = dead.at("/finding/evidence");
     assert_eq!(evidence["unanswered"], "data", "{dead}");
@@ -202,9 +204,11 @@ while True: threading.Thread(target=answer, args=(l.accept()[0],), daemon=True).
         "
 k = [socket.create_connection((SERVER, 8555)) for _ in range(20)]; say('connected'); hold()",
     );
+    let tracer = hosts.trace(0, &["--linger", "fin-wait1=2s"]);
     thread::sleep(Duration::from_secs(4));
     let diagnosis = hosts.diagnose(0, "1s");
     let stuck = diagnosis.only("peer_not_reading");
+    assert_eq!(diagnosis.findings.len(), 1, "{}", listing(&diagnosis.findings));
     assert_eq!(stuck.at("/finding/severity"), "warning", "{stuck}");
     let evidence = stuck.at("/finding/evidence");
     assert_eq!((&evidence["sockets"], &evidence["fins_waiting"]), (&json!(20), &json!(20)));
@@ -215,6 +219,10 @@ k = [socket.create_connection((SERVER, 8555)) for _ in range(20)]; say('connecte
     assert!((3.0..20.0).contains(&closed), "{closed}");
     let text = stuck.text("/finding/text").unwrap();
     assert!(text.contains("10.0.0.2 does not read") && text.contains("no FIN is sent"), "{text}");
+    hosts.is_traced_soon(0, "peer_not_reading");
+    let flag = tracer.wait_for("a flag", |record| record.kind() == "linger");
+    let cause = (flag.text("/cause/code"), flag.text("/cause/segment"));
+    assert_eq!(cause, (Some("not_sent"), Some("FIN")), "{flag}");
     succeeds(stuck, "ss -K");
     assert_eq!(hosts.on(0, |_| count_in("fin-wait-1")), 0);
 }
@@ -282,6 +290,10 @@ fn a_connection_for_each_exchange_is_told_and_the_ports_that_it_takes() {
         let evidence = churn.at("/finding/evidence");
         assert_eq!(evidence["pid"], client.pid(), "{churn}");
         assert_eq!((&evidence["bytes_sent"], &evidence["bytes_received"]), (&json!(3), &json!(2)));
+        let text = churn.text("/finding/text").unwrap();
+        assert!(text.contains("client[") && text.contains("127.0.0.1:4096"), "{text}");
+        Tracer::start(namespace, &[])
+            .wait_for("churn", |record| record.at("/finding/code") == "churn");
         let rate = evidence["rate_per_second"].as_f64().unwrap();
         assert!((5.0..50.0).contains(&rate), "{churn}");
         let ports = &evidence["ports"];
@@ -355,11 +367,7 @@ k = socket.create_connection(('127.0.0.1', 9000)); say('connected'); hold()",
         let mut server = server;
         assert_eq!(server.answer(), "accepted");
         thread::sleep(Duration::from_millis(1_200));
-        let netns = namespace.inode.to_string();
-        let list = |format: &str| {
-            let options = ["sockets", "--netns", &netns, "--format", format];
-            String::from_utf8(command("", &options).output().unwrap().stdout).unwrap()
-        };
+        let list = |format: &str| sockets(namespace, &["--format", format]);
         let text = list("text");
         assert!(text.lines().next().unwrap().contains(" IDLE "), "{text}");
         let lines = list("json");

@@ -166,8 +166,7 @@ fn linger(tracer: &Tracer, wanted: impl Fn(&Record) -> bool) -> Record {
 }
 
 fn trace(namespace: &Namespace, options: &[&str]) -> Tracer {
-    let inode = namespace.inode.to_string();
-    let always = ["--netns", &inode, "--linger", "close-wait=300ms,time-wait=2s"];
+    let always = [namespace.netns, "--linger", "close-wait=300ms,time-wait=2s"];
     Tracer::launch(WITH_TRACEFS, &[&always, options].concat())
 }
 
@@ -337,8 +336,7 @@ fn file_capabilities_suffice_for_the_names_of_others() {
         let leaky = Leaky::start(FRAME_POINTERS);
         let copy =
             Stranger::with("stacks", "cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search");
-        let inode = namespace.inode.to_string();
-        let options = ["--format", "json", "--netns", &inode, "--linger", "close-wait=300ms"];
+        let options = ["--format", "json", namespace.netns, "--linger", "close-wait=300ms"];
         let options = [&options[..], &["--stacks"]].concat();
         let tracer = Tracer::run(&mut copy.command(WITH_TRACEFS, &options));
         drop(TcpStream::connect(leaky.address).unwrap());

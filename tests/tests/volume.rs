@@ -126,12 +126,11 @@ impl Running {
         receivers: [Receiver; 2],
     ) -> Self {
         let files = ["json", "parquet"].map(|end| directory.join(format!("{number}.{end}")));
-        let inode = namespace.inode.to_string();
         let tracers = ["json", "parquet"].into_iter().zip(&files).zip(&receivers);
         let tracers =
             tracers.zip(["none", "gzip"]).map(|(((format, file), receiver), compression)| {
                 let otlp = format!("http://127.0.0.1:{}", receiver.port);
-                let options = ["--netns", &inode, "--format", format, "--otlp", &otlp, "--output"];
+                let options = [namespace.netns, "--format", format, "--otlp", &otlp, "--output"];
                 let mut tracer = command("", &options);
                 tracer.arg(file).args(CHOICES[number].1);
                 tracer.env("OTEL_EXPORTER_OTLP_COMPRESSION", compression).spawn().unwrap()

@@ -75,6 +75,17 @@ pub(crate) fn show(command: &mut Command) -> Result<()> {
     succeeded(status)
 }
 
+/// A process that is killed when it is dropped.
+pub(crate) struct Leashed(pub(crate) Child);
+
+impl Drop for Leashed {
+    fn drop(&mut self) {
+        // Both fail where it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Waits for a command that runs in the user's sight.
 pub(crate) fn wait(child: &mut Child) -> Result<()> {
     succeeded(child.wait().context("cannot wait for a command")?)

@@ -5,6 +5,9 @@ use std::net::IpAddr;
 use super::{
     close::{Close, Reason},
     endpoint::{Endpoint, Tuple},
+    finding::{Finding, NoLocalPort, Problem, Program, Severity, Status},
+    header::{Header, Mode},
+    process::Process,
     state::State,
     subject::{Role, Subject},
     update::{ConnectionSummary, Linger, LingerStatus, Source, Transition},
@@ -20,6 +23,42 @@ pub fn subject(cookie: u64) -> Subject {
         role: Some(Role::Client),
         ..Subject::of_addresses(tuple)
     }
+}
+
+/// A process of this name.
+pub fn process(pid: u32, name: &str) -> Process {
+    let mut comm = [0; 16];
+    comm[..name.len()].copy_from_slice(name.as_bytes());
+    Process { pid, comm, start_ns: 0 }
+}
+
+/// Nothing more is known of it.
+pub fn program(process: Process) -> Program {
+    Program { process, executable: None, container: None, pod: None, pod_name: None, unit: None }
+}
+
+/// The beginning of a trace that does without nothing.
+pub fn header() -> Header {
+    Header {
+        version: "1".into(),
+        kernel: "6.1".into(),
+        mode: Mode::Btf,
+        degraded: Vec::new(),
+        options: Vec::new(),
+        host: None,
+        file: None,
+        partial: None,
+    }
+}
+
+/// A finding that has just been raised.
+pub fn finding(time: u64, severity: Severity, problem: Problem) -> Finding {
+    Finding { time, severity, status: Status::Raised, netns: 7, entry: None, problem }
+}
+
+/// Calls of connect() that found no port, by somebody.
+pub fn no_local_port(peer: Endpoint, count: u64) -> Problem {
+    Problem::NoLocalPort(NoLocalPort { process: None, others: 0, peer, count, size: None })
 }
 
 /// A socket that has just been stuck for too long.

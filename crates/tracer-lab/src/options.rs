@@ -11,11 +11,20 @@ use std::{
 ///
 /// Where the kernel refuses it.
 pub fn set_tcp(socket: &impl AsFd, option: i32, value: i32) -> io::Result<()> {
+    set(socket, libc::IPPROTO_TCP, option, value)
+}
+
+/// The same of another level (`libc::IPPROTO_…`).
+///
+/// # Errors
+///
+/// Where the kernel refuses it.
+pub fn set(socket: &impl AsFd, level: i32, option: i32, value: i32) -> io::Result<()> {
     // SAFETY: the value lives through the call and is as large as said.
     let result = unsafe {
         libc::setsockopt(
             socket.as_fd().as_raw_fd(),
-            libc::IPPROTO_TCP,
+            level,
             option,
             (&raw const value).cast(),
             size_of::<i32>() as libc::socklen_t,

@@ -7,13 +7,13 @@ use std::{
     ffi::CString,
     io::{self, Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    os::fd::AsRawFd as _,
     thread,
     time::Duration,
 };
 
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 use socket2::{Domain, Socket, Type};
+use tracer_tests::options::set_tcp;
 
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -93,25 +93,9 @@ fn shared(port: u16, keen: bool) -> io::Result<()> {
 /// Lets the kernel wait for the first data of its clients.
 fn defer() -> io::Result<()> {
     let listener = listener(128)?;
-    let seconds: libc::c_int = 60;
-    set_option(&listener, libc::TCP_DEFER_ACCEPT, seconds)?;
+    set_tcp(&listener, libc::TCP_DEFER_ACCEPT, 60);
     println!("deferring");
     wait_for_end()
-}
-
-/// Sets an option of TCP that no library knows.
-fn set_option(socket: &TcpListener, option: i32, value: libc::c_int) -> io::Result<()> {
-    // SAFETY: a descriptor that is open, and an integer of the length that is said.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            option,
-            (&raw const value).cast(),
-            size_of_val(&value) as libc::socklen_t,
-        )
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Accepts, and never closes, in a thread with a descriptor table of its own.

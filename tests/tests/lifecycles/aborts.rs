@@ -15,91 +15,39 @@ use tracer_tests::{
 
 use crate::{
     stage::{Called, Driven, FAR, Stage, known, localhost, start_connecting, tcp, wait_for_data},
-    table::{Row, told},
+    table::{Row, rows},
 };
 
 const ABORTED: &str = "CLOSED SYN_SENT ESTABLISHED CLOSED";
 
-pub(crate) const ROWS: &[Row] = &[
-    Row {
-        name: "SO_LINGER 0",
-        done: "close() with SO_LINGER and a time of zero",
-        drive: linger_zero,
-        lives: &[told("client", ABORTED, "reset_sent_linger0, local", "RST sent in CLOSED")],
-    },
-    Row {
-        name: "SO_LINGER 0 in CLOSE_WAIT",
-        done: "the same after the peer's FIN",
-        drive: linger_zero_in_close_wait,
-        lives: &[told(
-            "client",
-            "CLOSED SYN_SENT ESTABLISHED CLOSE_WAIT CLOSED",
-            "reset_sent_linger0, peer",
-            "RST sent in CLOSED",
-        )],
-    },
-    Row {
-        name: "close() with unread data",
-        done: "data of the peer is not read before close()",
-        drive: unread,
-        lives: &[told("client", ABORTED, "reset_sent_unread_data, local", "RST sent in CLOSED")],
-    },
-    Row {
-        name: "data after close()",
-        done: "close(); the peer sends data, without acknowledging the FIN",
-        drive: late_data,
-        lives: &[told(
-            "client",
-            "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 CLOSED",
-            "reset_sent_data_after_close, local",
-            "RST sent in CLOSED",
-        )],
-    },
-    Row {
-        name: "TCP_LINGER2 below 0",
-        done: "close() with TCP_LINGER2 -1; the peer acknowledges the FIN",
-        drive: no_linger2,
-        lives: &[told(
-            "client",
-            "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 CLOSED",
-            "reset_sent_linger0, local",
-            "RST sent in CLOSED",
-        )],
-    },
-    Row {
-        name: "close() in SYN_SENT",
-        done: "close() before the peer has answered",
-        drive: close_in_syn_sent,
-        lives: &[told("client", "CLOSED SYN_SENT CLOSED", "aborted_locally, local", "")],
-    },
-    Row {
-        name: "no free local port",
-        done: "connect() when all ports of ip_local_port_range are in use",
-        drive: no_port,
-        lives: &[told("client", "CLOSED SYN_SENT CLOSED", "no_local_port, local", "")],
-    },
-    Row { name: "no route", done: "connect() fails with ENETUNREACH", drive: no_route, lives: &[] },
-    Row {
-        name: "AF_UNSPEC in ESTABLISHED, then connect() again",
-        done: "connect() with AF_UNSPEC, then another connect() on the same socket",
-        drive: disconnect,
-        lives: &[
-            told("client", ABORTED, "disconnected, local", "RST sent in CLOSED"),
-            told("client", "CLOSED SYN_SENT ESTABLISHED", "", ""),
-        ],
-    },
-    Row {
-        name: "AF_UNSPEC in SYN_SENT",
-        done: "connect() with AF_UNSPEC before the peer has answered",
-        drive: disconnect_in_syn_sent,
-        lives: &[told("client", "CLOSED SYN_SENT CLOSED", "disconnected, local", "")],
-    },
-    Row {
-        name: "TCP_REPAIR",
-        done: "close() in repair mode: nothing is sent",
-        drive: repair,
-        lives: &[told("client", ABORTED, "aborted_locally, local", "")],
-    },
+pub(crate) const ROWS: &[Row] = rows![
+    "SO_LINGER 0", "close() with SO_LINGER and a time of zero", linger_zero,
+        ["client", ABORTED, "reset_sent_linger0, local", "RST sent in CLOSED"];
+    "SO_LINGER 0 in CLOSE_WAIT", "the same after the peer's FIN", linger_zero_in_close_wait,
+        ["client", "CLOSED SYN_SENT ESTABLISHED CLOSE_WAIT CLOSED",
+            "reset_sent_linger0, peer", "RST sent in CLOSED"];
+    "close() with unread data", "data of the peer is not read before close()", unread,
+        ["client", ABORTED, "reset_sent_unread_data, local", "RST sent in CLOSED"];
+    "data after close()", "close(); the peer sends data, without acknowledging the FIN", late_data,
+        ["client", "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 CLOSED",
+            "reset_sent_data_after_close, local", "RST sent in CLOSED"];
+    "TCP_LINGER2 below 0", "close() with TCP_LINGER2 -1; the peer acknowledges the FIN", no_linger2,
+        ["client", "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 CLOSED",
+            "reset_sent_linger0, local", "RST sent in CLOSED"];
+    "close() in SYN_SENT", "close() before the peer has answered", close_in_syn_sent,
+        ["client", "CLOSED SYN_SENT CLOSED", "aborted_locally, local", ""];
+    "no free local port", "connect() when all ports of ip_local_port_range are in use", no_port,
+        ["client", "CLOSED SYN_SENT CLOSED", "no_local_port, local", ""];
+    "no route", "connect() fails with ENETUNREACH", no_route;
+    "AF_UNSPEC in ESTABLISHED, then connect() again",
+        "connect() with AF_UNSPEC, then another connect() on the same socket", disconnect,
+        ["client", ABORTED, "disconnected, local", "RST sent in CLOSED"],
+        ["client", "CLOSED SYN_SENT ESTABLISHED", "", ""];
+    "AF_UNSPEC in SYN_SENT",
+        "connect() with AF_UNSPEC before the peer has answered", disconnect_in_syn_sent,
+        ["client", "CLOSED SYN_SENT CLOSED", "disconnected, local", ""];
+    "TCP_REPAIR", "close() in repair mode: nothing is sent", repair,
+        ["client", ABORTED, "aborted_locally, local", ""];
 ];
 
 fn never(socket: &Socket) {

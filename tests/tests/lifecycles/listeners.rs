@@ -12,65 +12,35 @@ use tracer_tests::{
 
 use crate::{
     stage::{Driven, FAR, Stage, Subject, between, known, pause, port, tcp, there},
-    table::{Row, told},
+    table::{Row, rows},
 };
 
-pub(crate) const ROWS: &[Row] = &[
-    Row {
-        name: "listener",
-        done: "listen(), close()",
-        drive: listener,
-        lives: &[told("listener", "CLOSED LISTEN CLOSED", "", "")],
-    },
-    Row {
-        name: "shutdown() of a listener, then listen() again",
-        done: "listen(), shutdown(SHUT_RD), listen(), close()",
-        drive: shut_down,
-        lives: &[told("listener", "CLOSED LISTEN CLOSED LISTEN CLOSED", "", "")],
-    },
-    Row {
-        name: "AF_UNSPEC on a listener, then listen() again",
-        done: "listen(), connect() with AF_UNSPEC, listen(), close()",
-        drive: disconnected,
-        lives: &[told("listener", "CLOSED LISTEN CLOSED LISTEN CLOSED", "", "")],
-    },
-    Row {
-        name: "listener closed before accept()",
-        done: "the peer connects; nobody accepts; close() of the listener",
-        drive: unaccepted,
-        lives: &[told(
-            "server",
-            "LISTEN SYN_RECV ESTABLISHED CLOSED",
-            "reset_sent_unaccepted, local",
-            "RST sent in CLOSED",
-        )],
-    },
-    Row {
-        name: "listener closed before accept(), the peer gone",
-        done: "the same after the peer's FIN",
-        drive: unaccepted_in_close_wait,
-        lives: &[told(
-            "server",
-            "LISTEN SYN_RECV ESTABLISHED CLOSE_WAIT CLOSED",
-            "reset_sent_unaccepted, peer",
-            "RST sent in CLOSED",
-        )],
-    },
-    Row {
-        name: "accept queue full",
-        done: "backlog 0, two peers in the handshake: the ACK of the second is dropped",
-        drive: |stage| queue_full(stage, false),
-        lives: &[told("server", "LISTEN SYN_RECV ESTABLISHED", "", "")],
-    },
-    Row {
-        name: "accept queue full, tcp_abort_on_overflow",
-        done: "the same with tcp_abort_on_overflow 1: the second is answered with RST, which is told of the listener",
-        drive: |stage| queue_full(stage, true),
-        lives: &[
-            told("server", "LISTEN SYN_RECV ESTABLISHED", "", ""),
-            told("listener", "CLOSED LISTEN", "", "RST sent in LISTEN"),
-        ],
-    },
+pub(crate) const ROWS: &[Row] = rows![
+    "listener", "listen(), close()", listener,
+        ["listener", "CLOSED LISTEN CLOSED", "", ""];
+    "shutdown() of a listener, then listen() again",
+        "listen(), shutdown(SHUT_RD), listen(), close()", shut_down,
+        ["listener", "CLOSED LISTEN CLOSED LISTEN CLOSED", "", ""];
+    "AF_UNSPEC on a listener, then listen() again",
+        "listen(), connect() with AF_UNSPEC, listen(), close()", disconnected,
+        ["listener", "CLOSED LISTEN CLOSED LISTEN CLOSED", "", ""];
+    "listener closed before accept()",
+        "the peer connects; nobody accepts; close() of the listener", unaccepted,
+        ["server", "LISTEN SYN_RECV ESTABLISHED CLOSED",
+            "reset_sent_unaccepted, local", "RST sent in CLOSED"];
+    "listener closed before accept(), the peer gone",
+        "the same after the peer's FIN", unaccepted_in_close_wait,
+        ["server", "LISTEN SYN_RECV ESTABLISHED CLOSE_WAIT CLOSED",
+            "reset_sent_unaccepted, peer", "RST sent in CLOSED"];
+    "accept queue full",
+        "backlog 0, two peers in the handshake: the ACK of the second is dropped",
+        |stage| queue_full(stage, false),
+        ["server", "LISTEN SYN_RECV ESTABLISHED", "", ""];
+    "accept queue full, tcp_abort_on_overflow",
+        "the same with tcp_abort_on_overflow 1: the second is answered with RST, which is told of the listener",
+        |stage| queue_full(stage, true),
+        ["server", "LISTEN SYN_RECV ESTABLISHED", "", ""],
+        ["listener", "CLOSED LISTEN", "", "RST sent in LISTEN"];
 ];
 
 fn listener(stage: &Stage<'_>) -> Driven {

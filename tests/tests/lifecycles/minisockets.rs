@@ -15,124 +15,46 @@ use tracer_tests::{
 };
 
 use crate::{
-    stage::{Accepted, Called, Driven, Stage, known, localhost, port},
-    table::{Row, told},
+    stage::{Accepted, Driven, Stage, known, localhost, port},
+    table::{Row, rows},
 };
 
-pub(crate) const ROWS: &[Row] = &[
-    Row {
-        name: "RST to an orphan in FIN_WAIT2",
-        done: "close(), the peer acknowledges the FIN, then sends RST",
-        drive: reset_in_fin_wait2,
-        lives: &[told(
-            "client",
-            "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 FIN_WAIT2(CLOSED) CLOSED(snapshot)",
-            "unknown, local",
-            "",
-        )],
-    },
-    Row {
-        name: "data to an orphan in FIN_WAIT2",
-        done: "close(), the peer acknowledges the FIN, then sends data",
-        drive: data_in_fin_wait2,
-        lives: &[told(
-            "client",
-            "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 FIN_WAIT2(CLOSED) CLOSED(inferred)",
-            "reset_sent_data_after_close, local",
-            "RST sent in FIN_WAIT2",
-        )],
-    },
-    Row {
-        name: "orphan in FIN_WAIT2 gives up",
-        done: "close() with TCP_LINGER2 1; the peer acknowledges the FIN and is silent",
-        drive: fin_timeout,
-        lives: &[told(
-            "client",
-            "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 FIN_WAIT2(CLOSED) \
-             CLOSED(timer, snapshot)",
-            "fin_wait2_timeout, local",
-            "",
-        )],
-    },
-    Row {
-        name: "RST in TIME_WAIT",
-        done: "close(), the peer's FIN, then its RST",
-        drive: reset_in_time_wait,
-        lives: &[told(
-            "client",
-            "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT(CLOSED) CLOSED(snapshot)",
-            "graceful, local",
-            "",
-        )],
-    },
-    Row {
-        name: "TIME_WAIT reused",
-        done: "the server closes first; the peer connects again from the same port",
-        drive: reused,
-        lives: &[
-            told(
-                "server",
-                "LISTEN SYN_RECV ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT(CLOSED) \
-                 CLOSED(inferred)",
-                "graceful, local",
-                "",
-            ),
-            told("server", "LISTEN SYN_RECV ESTABLISHED", "", ""),
-        ],
-    },
-    Row {
-        name: "TIME_WAIT of a connection to an MPTCP listener",
-        done: "a client of plain TCP; the server shuts down first, then the client closes",
-        drive: mptcp,
-        lives: &[
-            told(
-                "server",
-                "LISTEN SYN_RECV ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT(CLOSED)",
-                "",
-                "",
-            ),
-            told(
-                "client",
-                "CLOSED SYN_SENT ESTABLISHED CLOSE_WAIT LAST_ACK CLOSED",
-                "graceful, peer",
-                "",
-            ),
-        ],
-    },
-    Row {
-        name: "end of TIME_WAIT",
-        done: "nothing for 60 s",
-        drive: |_| Err("takes more than a minute".to_owned()),
-        lives: &[told(
-            "client",
-            "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT(CLOSED) \
-             CLOSED(timer, snapshot)",
-            "graceful, local",
-            "",
-        )],
-    },
-    Row {
-        name: "orphan in FIN_WAIT2 for more than 60 s becomes a minisocket",
-        done: "close() with TCP_LINGER2 61: after 1 s a minisocket, whose end is not waited for",
-        drive: long_linger_timeout,
-        lives: &[told(
-            "client",
-            "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 FIN_WAIT2(CLOSED)",
-            "",
-            "",
-        )],
-    },
-    Row {
-        name: "no minisocket left",
-        done: "tcp_max_tw_buckets 0; close(), the peer's FIN: TIME_WAIT is left at once",
-        drive: no_bucket,
-        lives: &[told(
-            "client",
-            "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT(CLOSED) CLOSED(snapshot)",
-            "graceful, local",
-            "",
-        )],
-    },
+pub(crate) const ROWS: &[Row] = rows![
+    "RST to an orphan in FIN_WAIT2",
+        "close(), the peer acknowledges the FIN, then sends RST", reset_in_fin_wait2,
+        ["client", "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 FIN_WAIT2(CLOSED) \
+            CLOSED(snapshot)", "unknown, local", ""];
+    "data to an orphan in FIN_WAIT2",
+        "close(), the peer acknowledges the FIN, then sends data", data_in_fin_wait2,
+        ["client", "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 FIN_WAIT2(CLOSED) \
+            CLOSED(inferred)", "reset_sent_data_after_close, local", "RST sent in FIN_WAIT2"];
+    "orphan in FIN_WAIT2 gives up",
+        "close() with TCP_LINGER2 1; the peer acknowledges the FIN and is silent", fin_timeout,
+        ["client", "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 FIN_WAIT2(CLOSED) \
+            CLOSED(timer, snapshot)", "fin_wait2_timeout, local", ""];
+    "RST in TIME_WAIT", "close(), the peer's FIN, then its RST", reset_in_time_wait,
+        ["client", "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT(CLOSED) \
+            CLOSED(snapshot)", "graceful, local", ""];
+    "TIME_WAIT reused",
+        "the server closes first; the peer connects again from the same port", reused,
+        ["server", "LISTEN SYN_RECV ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT(CLOSED) \
+            CLOSED(inferred)", "graceful, local", ""],
+        ["server", "LISTEN SYN_RECV ESTABLISHED", "", ""];
+    "TIME_WAIT of a connection to an MPTCP listener",
+        "a client of plain TCP; the server shuts down first, then the client closes", mptcp,
+        ["server", "LISTEN SYN_RECV ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT(CLOSED)", "", ""],
+        ["client", "CLOSED SYN_SENT ESTABLISHED CLOSE_WAIT LAST_ACK CLOSED", "graceful, peer", ""];
+    "end of TIME_WAIT", "nothing for 60 s", |_| Err("takes more than a minute".to_owned()),
+        ["client", "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT(CLOSED) \
+            CLOSED(timer, snapshot)", "graceful, local", ""];
+    "orphan in FIN_WAIT2 for more than 60 s becomes a minisocket",
+        "close() with TCP_LINGER2 61: after 1 s a minisocket, whose end is not waited for",
+        long_linger_timeout,
+        ["client", "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 FIN_WAIT2(CLOSED)", "", ""];
+    "no minisocket left",
+        "tcp_max_tw_buckets 0; close(), the peer's FIN: TIME_WAIT is left at once", no_bucket,
+        ["client", "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT(CLOSED) \
+            CLOSED(snapshot)", "graceful, local", ""];
 ];
 
 fn reset_in_fin_wait2(stage: &Stage<'_>) -> Driven {
@@ -161,16 +83,8 @@ fn long_linger_timeout(stage: &Stage<'_>) -> Driven {
     called.told()
 }
 
-/// Closed, with both FINs acknowledged.
-fn in_time_wait<'a>(stage: &'a Stage<'_>) -> Result<Called<'a>, String> {
-    let mut called = stage.connected()?.close();
-    called.far.send(FIN | ACK);
-    stage.until(&called.end, "FIN_WAIT2", "TIME_WAIT");
-    Ok(called)
-}
-
 fn reset_in_time_wait(stage: &Stage<'_>) -> Driven {
-    let mut called = in_time_wait(stage)?;
+    let mut called = stage.in_time_wait()?;
     called.far.send(RST);
     called.told()
 }
@@ -194,7 +108,7 @@ fn reused(stage: &Stage<'_>) -> Driven {
 
 fn no_bucket(stage: &Stage<'_>) -> Driven {
     stage.set("tcp_max_tw_buckets", "0");
-    in_time_wait(stage)?.told()
+    stage.in_time_wait()?.told()
 }
 
 /// What came of an MPTCP listener has another `sk_prot`, by which no helper of the kernel takes it

@@ -15,106 +15,61 @@ use tracer_tests::{
 
 use crate::{
     stage::{Accepted, Driven, FAR, Stage, between, known, localhost, port, tcp, there},
-    table::{Row, told},
+    table::{Row, rows},
 };
 
 const CLIENT: &str = "CLOSED SYN_SENT ESTABLISHED";
 const SERVER: &str = "LISTEN SYN_RECV ESTABLISHED";
 
-pub(crate) const ROWS: &[Row] = &[
-    Row {
-        name: "active open",
-        done: "connect(), the peer answers",
-        drive: active,
-        lives: &[told("client", CLIENT, "", "")],
-    },
-    Row {
-        name: "active open at the second SYN",
-        done: "connect(), the peer answers the second SYN only",
-        drive: active_again,
-        lives: &[told("client", CLIENT, "", "SYN again 1")],
-    },
-    Row {
-        name: "passive open",
-        done: "the peer connects to a listener",
-        drive: passive,
-        lives: &[told("server", SERVER, "", "")],
-    },
-    Row {
-        name: "passive open at the second SYN+ACK",
-        done: "the peer acknowledges the second SYN+ACK only",
-        drive: passive_again,
-        lives: &[told("server", SERVER, "", "SYN+ACK again 1")],
-    },
-    Row {
-        name: "passive open with a SYN cookie",
-        done: "the same as passive open, with tcp_syncookies 2",
-        drive: syn_cookie,
-        lives: &[told("server", SERVER, "", "")],
-    },
-    Row {
-        name: "simultaneous open, SYN+ACK",
-        done: "the SYNs cross; the peer answers ours with SYN+ACK",
-        drive: |stage| simultaneous(stage, SYN | ACK),
-        lives: &[told("client", "CLOSED SYN_SENT SYN_RECV ESTABLISHED", "", "")],
-    },
-    Row {
-        name: "simultaneous open, ACK",
-        done: "the SYNs cross; the peer acknowledges our SYN+ACK",
-        drive: |stage| simultaneous(stage, ACK),
-        lives: &[told("client", "CLOSED SYN_SENT SYN_RECV ESTABLISHED", "", "")],
-    },
-    Row {
-        name: "self connect",
-        done: "connect() to the own address and port; close()",
-        drive: self_connect,
-        lives: &[told(
-            "client",
-            "CLOSED SYN_SENT SYN_RECV ESTABLISHED FIN_WAIT1 CLOSING TIME_WAIT(CLOSED)",
-            "",
-            "",
-        )],
-    },
-    Row {
-        name: "Fast Open, server",
-        done: "a SYN with data to a listener with TCP_FASTOPEN; accept() before the ACK",
-        drive: fast_open_server,
-        lives: &[told("server", SERVER, "", "")],
-    },
-    Row {
-        name: "Fast Open, server closed before the ACK",
-        done: "the same; close() before the peer has acknowledged the SYN+ACK",
-        drive: fast_open_closed,
-        lives: &[told("server", "LISTEN SYN_RECV FIN_WAIT1 FIN_WAIT2 TIME_WAIT(CLOSED)", "", "")],
-    },
-    Row {
-        name: "Fast Open, client",
-        done: "TCP_FASTOPEN_CONNECT: connect(), and later the first write, which sends the SYN",
-        drive: fast_open_client,
-        lives: &[told("client", CLIENT, "", "")],
-    },
-    Row {
-        name: "Fast Open, both ends",
-        done: "sendto() with MSG_FASTOPEN over loopback",
-        drive: fast_open_both,
-        lives: &[told("client", CLIENT, "", ""), told("server", SERVER, "", "")],
-    },
+pub(crate) const ROWS: &[Row] = rows![
+    "active open", "connect(), the peer answers", active,
+        ["client", CLIENT, "", ""];
+    "active open at the second SYN",
+        "connect(), the peer answers the second SYN only", active_again,
+        ["client", CLIENT, "", "SYN again 1"];
+    "passive open", "the peer connects to a listener", passive,
+        ["server", SERVER, "", ""];
+    "passive open at the second SYN+ACK",
+        "the peer acknowledges the second SYN+ACK only", passive_again,
+        ["server", SERVER, "", "SYN+ACK again 1"];
+    "passive open with a SYN cookie", "the same as passive open, with tcp_syncookies 2", syn_cookie,
+        ["server", SERVER, "", ""];
+    "simultaneous open, SYN+ACK",
+        "the SYNs cross; the peer answers ours with SYN+ACK",
+        |stage| simultaneous(stage, SYN | ACK),
+        ["client", "CLOSED SYN_SENT SYN_RECV ESTABLISHED", "", ""];
+    "simultaneous open, ACK",
+        "the SYNs cross; the peer acknowledges our SYN+ACK", |stage| simultaneous(stage, ACK),
+        ["client", "CLOSED SYN_SENT SYN_RECV ESTABLISHED", "", ""];
+    "self connect", "connect() to the own address and port; close()", self_connect,
+        ["client", "CLOSED SYN_SENT SYN_RECV ESTABLISHED FIN_WAIT1 CLOSING TIME_WAIT(CLOSED)",
+            "", ""];
+    "Fast Open, server",
+        "a SYN with data to a listener with TCP_FASTOPEN; accept() before the ACK",
+        fast_open_server,
+        ["server", SERVER, "", ""];
+    "Fast Open, server closed before the ACK",
+        "the same; close() before the peer has acknowledged the SYN+ACK", fast_open_closed,
+        ["server", "LISTEN SYN_RECV FIN_WAIT1 FIN_WAIT2 TIME_WAIT(CLOSED)", "", ""];
+    "Fast Open, client",
+        "TCP_FASTOPEN_CONNECT: connect(), and later the first write, which sends the SYN",
+        fast_open_client,
+        ["client", CLIENT, "", ""];
+    "Fast Open, both ends", "sendto() with MSG_FASTOPEN over loopback", fast_open_both,
+        ["client", CLIENT, "", ""],
+        ["server", SERVER, "", ""];
 ];
 
 fn active(stage: &Stage<'_>) -> Driven {
     let called = stage.connected()?;
-    let told = called.told();
-    stage.keep(called.socket);
-    told
+    called.kept(stage)
 }
 
 fn active_again(stage: &Stage<'_>) -> Driven {
     let mut called = stage.connecting()?;
     called.far.wait_for("a second SYN", SYN);
     called.far.answer();
-    let told = called.told();
-    stage.keep(called.socket);
-    told
+    called.kept(stage)
 }
 
 fn passive(stage: &Stage<'_>) -> Driven {
@@ -150,9 +105,7 @@ fn simultaneous(stage: &Stage<'_>, answer: u8) -> Driven {
         called.far.next = called.far.next.wrapping_sub(1);
     }
     called.far.send(answer);
-    let told = called.told();
-    stage.keep(called.socket);
-    told
+    called.kept(stage)
 }
 
 fn self_connect(stage: &Stage<'_>) -> Driven {

@@ -8,92 +8,37 @@ use std::{
 use socket2::{Domain, Protocol, Socket, Type};
 use tracer_tests::{
     peer::Peer,
-    segment::flag::{ACK, FIN},
     sockets::{self, End, Path},
 };
 
 use crate::{
     stage::{Called, Driven, FAR, Stage, between, known, localhost},
-    table::{Row, told},
+    table::{Row, rows},
 };
 
 const PEER: &str = env!("CARGO_BIN_EXE_peer");
 
-pub(crate) const ROWS: &[Row] = &[
-    Row {
-        name: "ss -K of a connection",
-        done: "SOCK_DESTROY in ESTABLISHED",
-        drive: kill,
-        lives: &[told(
-            "client",
-            "CLOSED SYN_SENT ESTABLISHED CLOSED",
-            "killed, local",
-            "RST sent in ESTABLISHED",
-        )],
-    },
-    Row {
-        name: "ss -K in SYN_SENT",
-        done: "SOCK_DESTROY before the peer has answered",
-        drive: kill_in_syn_sent,
-        lives: &[told("client", "CLOSED SYN_SENT CLOSED", "killed, local", "")],
-    },
-    Row {
-        name: "ss -K in CLOSE_WAIT",
-        done: "SOCK_DESTROY after the peer's FIN",
-        drive: kill_in_close_wait,
-        lives: &[told(
-            "client",
-            "CLOSED SYN_SENT ESTABLISHED CLOSE_WAIT CLOSED",
-            "killed, peer",
-            "RST sent in CLOSE_WAIT",
-        )],
-    },
-    Row {
-        name: "ss -K of a listener",
-        done: "SOCK_DESTROY of a listener",
-        drive: kill_listener,
-        lives: &[told("listener", "CLOSED LISTEN CLOSED", "", "")],
-    },
-    Row {
-        name: "ss -K in TIME_WAIT",
-        done: "SOCK_DESTROY of a minisocket",
-        drive: kill_time_wait,
-        lives: &[told(
-            "client",
-            "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT(CLOSED) CLOSED(snapshot)",
-            "graceful, local",
-            "",
-        )],
-    },
-    Row {
-        name: "SIGKILL",
-        done: "the client's process is killed; the server closes",
-        drive: sigkill,
-        lives: &[
-            told(
-                "client",
-                "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 FIN_WAIT2(CLOSED) \
-                 TIME_WAIT(inferred)",
-                "",
-                "",
-            ),
-            told(
-                "server",
-                "LISTEN SYN_RECV ESTABLISHED CLOSE_WAIT LAST_ACK CLOSED",
-                "graceful, peer",
-                "",
-            ),
-        ],
-    },
-    Row {
-        name: "MPTCP",
-        done: "a connection of IPPROTO_MPTCP over loopback: its subflow, and nothing else",
-        drive: mptcp,
-        lives: &[
-            told("client", "CLOSED SYN_SENT ESTABLISHED", "", ""),
-            told("server", "LISTEN SYN_RECV ESTABLISHED", "", ""),
-        ],
-    },
+pub(crate) const ROWS: &[Row] = rows![
+    "ss -K of a connection", "SOCK_DESTROY in ESTABLISHED", kill,
+        ["client", "CLOSED SYN_SENT ESTABLISHED CLOSED",
+            "killed, local", "RST sent in ESTABLISHED"];
+    "ss -K in SYN_SENT", "SOCK_DESTROY before the peer has answered", kill_in_syn_sent,
+        ["client", "CLOSED SYN_SENT CLOSED", "killed, local", ""];
+    "ss -K in CLOSE_WAIT", "SOCK_DESTROY after the peer's FIN", kill_in_close_wait,
+        ["client", "CLOSED SYN_SENT ESTABLISHED CLOSE_WAIT CLOSED",
+            "killed, peer", "RST sent in CLOSE_WAIT"];
+    "ss -K of a listener", "SOCK_DESTROY of a listener", kill_listener,
+        ["listener", "CLOSED LISTEN CLOSED", "", ""];
+    "ss -K in TIME_WAIT", "SOCK_DESTROY of a minisocket", kill_time_wait,
+        ["client", "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT(CLOSED) \
+            CLOSED(snapshot)", "graceful, local", ""];
+    "SIGKILL", "the client's process is killed; the server closes", sigkill,
+        ["client", "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 FIN_WAIT2(CLOSED) \
+            TIME_WAIT(inferred)", "", ""],
+        ["server", "LISTEN SYN_RECV ESTABLISHED CLOSE_WAIT LAST_ACK CLOSED", "graceful, peer", ""];
+    "MPTCP", "a connection of IPPROTO_MPTCP over loopback: its subflow, and nothing else", mptcp,
+        ["client", "CLOSED SYN_SENT ESTABLISHED", "", ""],
+        ["server", "LISTEN SYN_RECV ESTABLISHED", "", ""];
 ];
 
 /// Kills the namespace's sockets that a filter of `ss` names.
@@ -115,17 +60,12 @@ fn kill_in_syn_sent(stage: &Stage<'_>) -> Driven {
 }
 
 fn kill_in_close_wait(stage: &Stage<'_>) -> Driven {
-    let mut called = stage.connected()?;
-    called.far.send(FIN | ACK);
-    stage.until(&called.end, "ESTABLISHED", "CLOSE_WAIT");
-    killed(stage, called)
+    killed(stage, stage.left()?)
 }
 
 fn killed(stage: &Stage<'_>, called: Called<'_>) -> Driven {
     destroy(&["dport", "=", &format!(":{FAR}")])?;
-    let told = called.told();
-    stage.keep(called.socket);
-    told
+    called.kept(stage)
 }
 
 fn kill_listener(stage: &Stage<'_>) -> Driven {
@@ -138,9 +78,7 @@ fn kill_listener(stage: &Stage<'_>) -> Driven {
 }
 
 fn kill_time_wait(stage: &Stage<'_>) -> Driven {
-    let mut called = stage.connected()?.close();
-    called.far.send(FIN | ACK);
-    stage.until(&called.end, "FIN_WAIT2", "TIME_WAIT");
+    let called = stage.in_time_wait()?;
     destroy(&["dport", "=", &format!(":{FAR}")])?;
     called.told()
 }

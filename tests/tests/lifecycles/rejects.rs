@@ -6,7 +6,6 @@
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    os::fd::AsRawFd as _,
     time::Duration,
 };
 
@@ -16,7 +15,7 @@ use tracer_tests::{netns::run, slowness::allowed, sockets::End};
 
 use crate::{
     stage::{Driven, Stage, known},
-    table::{Row, told},
+    table::{Row, rows},
 };
 
 /// Where nobody is reached.
@@ -37,62 +36,45 @@ enum Way {
 
 const STORY: &str = "CLOSED SYN_SENT CLOSED";
 
-macro_rules! rows {
+macro_rules! rejects {
     ($($family:literal $reject:literal $end:literal, $first:literal;)+) => {
-        &[$(
-            Row {
-                name: concat!($family, " reject, ", $reject, ", connect() waits"),
-                done: "nftables rejects each SYN so; connect() of a blocking socket",
-                drive: |stage| rejected(stage, $family, Some($reject), Way::Waits),
-                lives: &[told("client", STORY, $end, "SYN again 1")],
-            },
-            Row {
-                name: concat!($family, " reject, ", $reject, ", connect() does not wait"),
-                done: "the same of a non-blocking socket: poll(), SO_ERROR, close()",
-                drive: |stage| rejected(stage, $family, Some($reject), Way::Asks),
-                lives: &[told("client", STORY, $end, $first)],
-            },
+        rows![$(
+            concat!($family, " reject, ", $reject, ", connect() waits"),
+                "nftables rejects each SYN so; connect() of a blocking socket",
+                |stage| rejected(stage, $family, Some($reject), Way::Waits),
+                ["client", STORY, $end, "SYN again 1"];
+            concat!($family, " reject, ", $reject, ", connect() does not wait"),
+                "the same of a non-blocking socket: poll(), SO_ERROR, close()",
+                |stage| rejected(stage, $family, Some($reject), Way::Asks),
+                ["client", STORY, $end, $first];
         )+
-        Row {
-            name: "IPv4 reject, given up before SO_ERROR",
-            done: "close() of a non-blocking socket without SO_ERROR: the application was not told",
-            drive: |stage| rejected(stage, "IPv4", Some("port-unreachable"), Way::GivesUp),
-            lives: &[told("client", STORY, "unreachable, network (icmp 3/3)", "")],
-        },
-        Row {
-            name: "IPv6 reject, given up before SO_ERROR",
-            done: "the same: of IPv6 the kernel keeps type and code with IPV6_RECVERR only",
-            drive: |stage| rejected(stage, "IPv6", Some("port-unreachable"), Way::GivesUp),
-            lives: &[told("client", STORY, "unreachable, network", "")],
-        },
-        Row {
-            name: "IPv4 reject, IP_RECVERR",
-            done: "the same as connect() does not wait, with IP_RECVERR",
-            drive: |stage| rejected(stage, "IPv4", Some("port-unreachable"), Way::AsksWithErrors),
-            lives: &[told("client", STORY, "unreachable, network (icmp 3/3, ECONNREFUSED)", "")],
-        },
-        Row {
-            name: "IPv6 reject, IPV6_RECVERR",
-            done: "the same with IPV6_RECVERR: told at once, with type and code",
-            drive: |stage| rejected(stage, "IPv6", Some("admin-prohibited"), Way::AsksWithErrors),
-            lives: &[told("client", STORY, "unreachable, network (icmp6 1/1, EACCES)", "")],
-        },
-        Row {
-            name: "IPv4 drop, given up",
-            done: "nftables drops each SYN; close() of a non-blocking socket",
-            drive: |stage| rejected(stage, "IPv4", None, Way::GivesUp),
-            lives: &[told("client", STORY, "aborted_locally, local", "")],
-        },
-        Row {
-            name: "IPv6 drop, given up",
-            done: "the same over IPv6",
-            drive: |stage| rejected(stage, "IPv6", None, Way::GivesUp),
-            lives: &[told("client", STORY, "aborted_locally, local", "")],
-        }]
+            "IPv4 reject, given up before SO_ERROR",
+                "close() of a non-blocking socket without SO_ERROR: the application was not told",
+                |stage| rejected(stage, "IPv4", Some("port-unreachable"), Way::GivesUp),
+                ["client", STORY, "unreachable, network (icmp 3/3)", ""];
+            "IPv6 reject, given up before SO_ERROR",
+                "the same: of IPv6 the kernel keeps type and code with IPV6_RECVERR only",
+                |stage| rejected(stage, "IPv6", Some("port-unreachable"), Way::GivesUp),
+                ["client", STORY, "unreachable, network", ""];
+            "IPv4 reject, IP_RECVERR",
+                "the same as connect() does not wait, with IP_RECVERR",
+                |stage| rejected(stage, "IPv4", Some("port-unreachable"), Way::AsksWithErrors),
+                ["client", STORY, "unreachable, network (icmp 3/3, ECONNREFUSED)", ""];
+            "IPv6 reject, IPV6_RECVERR",
+                "the same with IPV6_RECVERR: told at once, with type and code",
+                |stage| rejected(stage, "IPv6", Some("admin-prohibited"), Way::AsksWithErrors),
+                ["client", STORY, "unreachable, network (icmp6 1/1, EACCES)", ""];
+            "IPv4 drop, given up", "nftables drops each SYN; close() of a non-blocking socket",
+                |stage| rejected(stage, "IPv4", None, Way::GivesUp),
+                ["client", STORY, "aborted_locally, local", ""];
+            "IPv6 drop, given up", "the same over IPv6",
+                |stage| rejected(stage, "IPv6", None, Way::GivesUp),
+                ["client", STORY, "aborted_locally, local", ""];
+        ]
     };
 }
 
-pub(crate) const ROWS: &[Row] = rows![
+pub(crate) const ROWS: &[Row] = rejects![
     "IPv4" "net-unreachable" "unreachable, network (icmp 3/0, ENETUNREACH)", "";
     "IPv4" "host-unreachable" "unreachable, network (icmp 3/1, EHOSTUNREACH)", "";
     "IPv4" "prot-unreachable" "unreachable, network (icmp 3/2, ENOPROTOOPT)", "";
@@ -164,16 +146,5 @@ fn receive_errors(socket: &Socket, domain: Domain) {
     } else {
         (libc::IPPROTO_IP, libc::IP_RECVERR)
     };
-    let one: libc::c_int = 1;
-    // SAFETY: the value lives through the call and is as large as said.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            level,
-            option,
-            (&raw const one).cast(),
-            size_of::<libc::c_int>() as libc::socklen_t,
-        )
-    };
-    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+    tracer_lab::options::set(socket, level, option, 1).expect("IP_RECVERR");
 }

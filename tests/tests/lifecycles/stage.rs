@@ -3,7 +3,7 @@
 use std::{
     any::Any,
     cell::{OnceCell, RefCell},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     thread,
     time::Duration,
 };
@@ -12,7 +12,10 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tracer_tests::{
     far::Far,
     netns::Namespace,
-    segment::{Segment, flag::ACK},
+    segment::{
+        Segment,
+        flag::{ACK, FIN},
+    },
     sockets::{self, End, eventually},
     tracer::Tracer,
     wire::{HERE, THERE, Wire},
@@ -114,6 +117,32 @@ impl<'a> Stage<'a> {
         Ok(called)
     }
 
+    /// The same, and the peer's FIN has come.
+    pub(crate) fn left(&self) -> Result<Called<'_>, String> {
+        let mut called = self.connected()?;
+        called.far.send(FIN | ACK);
+        self.until(&called.end, "ESTABLISHED", "CLOSE_WAIT");
+        Ok(called)
+    }
+
+    /// shutdown(SHUT_WR), acknowledged.
+    pub(crate) fn half_closed(&self) -> Result<Called<'_>, String> {
+        let mut called = self.connected()?;
+        called.socket.shutdown(Shutdown::Write).expect("a half-closed socket");
+        called.far.wait_for_fin();
+        called.far.send(ACK);
+        self.until(&called.end, "FIN_WAIT1", "FIN_WAIT2");
+        Ok(called)
+    }
+
+    /// Closed, with both FINs acknowledged.
+    pub(crate) fn in_time_wait(&self) -> Result<Called<'_>, String> {
+        let mut called = self.connected()?.close();
+        called.far.send(FIN | ACK);
+        self.until(&called.end, "FIN_WAIT2", "TIME_WAIT");
+        Ok(called)
+    }
+
     /// A listener on the wire.
     pub(crate) fn listener(&self) -> Result<TcpListener, String> {
         self.wire()?;
@@ -162,7 +191,13 @@ impl Called<'_> {
     }
 
     pub(crate) fn told(&self) -> Driven {
-        Ok(vec![Subject::Known(self.end)])
+        known(&[self.end])
+    }
+
+    /// The same; the socket stays open until all is told.
+    pub(crate) fn kept(self, stage: &Stage<'_>) -> Driven {
+        stage.keep(self.socket);
+        known(&[self.end])
     }
 }
 

@@ -45,6 +45,28 @@ pub(crate) struct Told<T> {
     pub(crate) segments: T,
 }
 
+/// Rows, each with its name, what is done, and the function that does it; then what must be told of
+/// each socket, in the order of [`Told`].
+macro_rules! rows {
+    ($(
+        $name:expr, $done:expr, $drive:expr
+        $(, [$role:expr, $story:expr, $end:expr, $segments:expr])*;
+    )+) => {
+        &[$(Row {
+            name: $name,
+            done: $done,
+            drive: $drive,
+            lives: &[$($crate::table::Told {
+                role: $role,
+                story: $story,
+                end: $end,
+                segments: $segments,
+            }),*],
+        }),+]
+    };
+}
+pub(crate) use rows;
+
 /// What has come of a row.
 pub(crate) enum Outcome {
     /// What must be is told.
@@ -263,16 +285,6 @@ fn segment(record: &Record) -> Option<String> {
             Some(format!("{segment} {direction} in {}", record.text("/tcp/state")?))
         }
     }
-}
-
-/// What must be told of one socket.
-pub(crate) const fn told(
-    role: &'static str,
-    story: &'static str,
-    end: &'static str,
-    segments: &'static str,
-) -> Told<&'static str> {
-    Told { role, story, end, segments }
 }
 
 /// Whether what is told is what must be.

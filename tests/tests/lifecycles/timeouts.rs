@@ -15,159 +15,58 @@ use tracer_tests::{
 
 use crate::{
     stage::{Called, Driven, FAR, Stage, Subject, port, there, wait_for_data},
-    table::{Row, told},
+    table::{Row, rows},
 };
 
-pub(crate) const ROWS: &[Row] = &[
-    Row {
-        name: "connect timeout",
-        done: "connect() with TCP_SYNCNT 1; the peer is silent",
-        drive: connect_timeout,
-        lives: &[told(
-            "client",
-            "CLOSED SYN_SENT CLOSED",
-            "connect_timeout, kernel",
-            "SYN again 1, SYN again 2",
-        )],
-    },
-    Row {
-        name: "timeout after a simultaneous open",
-        done: "the SYNs cross, then the peer is silent",
-        drive: timeout_in_syn_recv,
-        lives: &[told(
-            "client",
-            "CLOSED SYN_SENT SYN_RECV CLOSED",
-            "retransmit_timeout, kernel",
-            "SYN+ACK again 1",
-        )],
-    },
-    Row {
-        name: "retransmit timeout",
-        done: "data sent with TCP_USER_TIMEOUT 0.5 s; the peer is silent",
-        drive: retransmit_timeout,
-        lives: &[told(
-            "client",
-            "CLOSED SYN_SENT ESTABLISHED CLOSED",
-            "retransmit_timeout, kernel",
-            "",
-        )],
-    },
-    Row {
-        name: "retransmit timeout, ICMP error meanwhile",
-        done: "the same; the peer's host is said to be unreachable",
-        drive: soft_error,
-        lives: &[told(
-            "client",
-            "CLOSED SYN_SENT ESTABLISHED CLOSED",
-            "retransmit_timeout, kernel",
-            "",
-        )],
-    },
-    Row {
-        name: "zero-window timeout, probes unanswered",
-        done: "data sent with TCP_USER_TIMEOUT 0.5 s; the peer has closed its window and is silent",
-        drive: zero_window_silent,
-        lives: &[told(
-            "client",
-            "CLOSED SYN_SENT ESTABLISHED CLOSED",
-            "zero_window_timeout, kernel",
-            "",
-        )],
-    },
-    Row {
-        name: "zero-window timeout, probes answered",
-        done: "the same; the peer answers probes, its window stays closed",
-        drive: zero_window_answered,
-        lives: &[told(
-            "client",
-            "CLOSED SYN_SENT ESTABLISHED CLOSED",
-            "zero_window_timeout, kernel",
-            "",
-        )],
-    },
-    Row {
-        name: "keepalive timeout",
-        done: "TCP_KEEPIDLE 1, TCP_KEEPINTVL 1, TCP_KEEPCNT 1; the peer is silent",
-        drive: keepalive,
-        lives: &[told(
-            "client",
-            "CLOSED SYN_SENT ESTABLISHED CLOSED",
-            "keepalive_timeout, kernel",
-            "RST sent in ESTABLISHED",
-        )],
-    },
-    Row {
-        name: "keepalive timeout in CLOSE_WAIT",
-        done: "the same after the peer's FIN",
-        drive: keepalive_in_close_wait,
-        lives: &[told(
-            "client",
-            "CLOSED SYN_SENT ESTABLISHED CLOSE_WAIT CLOSED",
-            "keepalive_timeout, peer",
-            "RST sent in CLOSE_WAIT",
-        )],
-    },
-    Row {
-        name: "orphan in FIN_WAIT1 gives up",
-        done: "close() with tcp_orphan_retries 1; the peer is silent",
-        drive: orphan_in_fin_wait1,
-        lives: &[told(
-            "client",
-            "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 CLOSED",
-            "retransmit_timeout, local",
-            "FIN again 1, FIN again 2",
-        )],
-    },
-    Row {
-        name: "orphan in LAST_ACK gives up",
-        done: "the peer's FIN, then the same",
-        drive: orphan_in_last_ack,
-        lives: &[told(
-            "client",
-            "CLOSED SYN_SENT ESTABLISHED CLOSE_WAIT LAST_ACK CLOSED",
-            "retransmit_timeout, peer",
-            "FIN again 1, FIN again 2",
-        )],
-    },
-    Row {
-        name: "orphan in CLOSING gives up",
-        done: "both FINs cross; the peer never acknowledges ours",
-        drive: orphan_in_closing,
-        lives: &[told(
-            "client",
-            "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 CLOSING CLOSED",
-            "retransmit_timeout, local",
-            "FIN again 1, FIN again 2",
-        )],
-    },
-    Row {
-        name: "half-closed, the FIN unanswered",
-        done: "shutdown(SHUT_WR) with TCP_USER_TIMEOUT 0.5 s; the peer is silent",
-        drive: half_closed,
-        lives: &[told(
-            "client",
-            "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 CLOSED",
-            "retransmit_timeout, local",
-            "FIN again 1, FIN again 2",
-        )],
-    },
-    Row {
-        name: "orphan with unsent data and a closed window gives up",
-        done: "close() with data that the peer's closed window holds back, tcp_orphan_retries 1",
-        drive: orphan_at_zero_window,
-        lives: &[told(
-            "client",
-            "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 CLOSED",
-            "zero_window_timeout, local",
-            "",
-        )],
-    },
-    Row {
-        name: "SYN+ACK unanswered",
-        done: "a SYN to a listener with tcp_synack_retries 1, then silence",
-        drive: half_open,
-        lives: &[told("", "", "", "SYN+ACK again 1")],
-    },
+pub(crate) const ROWS: &[Row] = rows![
+    "connect timeout", "connect() with TCP_SYNCNT 1; the peer is silent", connect_timeout,
+        ["client", "CLOSED SYN_SENT CLOSED", "connect_timeout, kernel", "SYN again 1, SYN again 2"];
+    "timeout after a simultaneous open",
+        "the SYNs cross, then the peer is silent", timeout_in_syn_recv,
+        ["client", "CLOSED SYN_SENT SYN_RECV CLOSED",
+            "retransmit_timeout, kernel", "SYN+ACK again 1"];
+    "retransmit timeout",
+        "data sent with TCP_USER_TIMEOUT 0.5 s; the peer is silent", retransmit_timeout,
+        ["client", "CLOSED SYN_SENT ESTABLISHED CLOSED", "retransmit_timeout, kernel", ""];
+    "retransmit timeout, ICMP error meanwhile",
+        "the same; the peer's host is said to be unreachable", soft_error,
+        ["client", "CLOSED SYN_SENT ESTABLISHED CLOSED", "retransmit_timeout, kernel", ""];
+    "zero-window timeout, probes unanswered",
+        "data sent with TCP_USER_TIMEOUT 0.5 s; the peer has closed its window and is silent",
+        zero_window_silent,
+        ["client", "CLOSED SYN_SENT ESTABLISHED CLOSED", "zero_window_timeout, kernel", ""];
+    "zero-window timeout, probes answered",
+        "the same; the peer answers probes, its window stays closed", zero_window_answered,
+        ["client", "CLOSED SYN_SENT ESTABLISHED CLOSED", "zero_window_timeout, kernel", ""];
+    "keepalive timeout",
+        "TCP_KEEPIDLE 1, TCP_KEEPINTVL 1, TCP_KEEPCNT 1; the peer is silent", keepalive,
+        ["client", "CLOSED SYN_SENT ESTABLISHED CLOSED",
+            "keepalive_timeout, kernel", "RST sent in ESTABLISHED"];
+    "keepalive timeout in CLOSE_WAIT", "the same after the peer's FIN", keepalive_in_close_wait,
+        ["client", "CLOSED SYN_SENT ESTABLISHED CLOSE_WAIT CLOSED",
+            "keepalive_timeout, peer", "RST sent in CLOSE_WAIT"];
+    "orphan in FIN_WAIT1 gives up",
+        "close() with tcp_orphan_retries 1; the peer is silent", orphan_in_fin_wait1,
+        ["client", "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 CLOSED",
+            "retransmit_timeout, local", "FIN again 1, FIN again 2"];
+    "orphan in LAST_ACK gives up", "the peer's FIN, then the same", orphan_in_last_ack,
+        ["client", "CLOSED SYN_SENT ESTABLISHED CLOSE_WAIT LAST_ACK CLOSED",
+            "retransmit_timeout, peer", "FIN again 1, FIN again 2"];
+    "orphan in CLOSING gives up",
+        "both FINs cross; the peer never acknowledges ours", orphan_in_closing,
+        ["client", "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 CLOSING CLOSED",
+            "retransmit_timeout, local", "FIN again 1, FIN again 2"];
+    "half-closed, the FIN unanswered",
+        "shutdown(SHUT_WR) with TCP_USER_TIMEOUT 0.5 s; the peer is silent", half_closed,
+        ["client", "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 CLOSED",
+            "retransmit_timeout, local", "FIN again 1, FIN again 2"];
+    "orphan with unsent data and a closed window gives up",
+        "close() with data that the peer's closed window holds back, tcp_orphan_retries 1",
+        orphan_at_zero_window,
+        ["client", "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 CLOSED",
+            "zero_window_timeout, local", ""];
+    "SYN+ACK unanswered", "a SYN to a listener with tcp_synack_retries 1, then silence", half_open,
+        ["", "", "", "SYN+ACK again 1"];
 ];
 
 fn user_timeout(socket: &Socket) {
@@ -176,25 +75,19 @@ fn user_timeout(socket: &Socket) {
 
 fn connect_timeout(stage: &Stage<'_>) -> Driven {
     let called = stage.connecting_with(|socket| set_tcp(socket, libc::TCP_SYNCNT, 1))?;
-    let told = called.told();
-    stage.keep(called.socket);
-    told
+    called.kept(stage)
 }
 
 fn timeout_in_syn_recv(stage: &Stage<'_>) -> Driven {
     let mut called = stage.connecting_with(|socket| set_tcp(socket, libc::TCP_SYNCNT, 1))?;
     called.far.send(SYN);
-    let told = called.told();
-    stage.keep(called.socket);
-    told
+    called.kept(stage)
 }
 
 fn retransmit_timeout(stage: &Stage<'_>) -> Driven {
     let called = stage.connected_with(user_timeout)?;
     (&called.socket).write_all(b"unanswered").expect("bytes for the kernel");
-    let told = called.told();
-    stage.keep(called.socket);
-    told
+    called.kept(stage)
 }
 
 fn soft_error(stage: &Stage<'_>) -> Driven {
@@ -202,9 +95,7 @@ fn soft_error(stage: &Stage<'_>) -> Driven {
     (&called.socket).write_all(b"unanswered").expect("bytes for the kernel");
     called.far.wait_for("data", ACK);
     stage.wire()?.unreachable(1, &called.far.last);
-    let told = called.told();
-    stage.keep(called.socket);
-    told
+    called.kept(stage)
 }
 
 /// Connected to a peer that has closed its window, with data waiting for it.
@@ -220,9 +111,7 @@ fn blocked<'a>(stage: &'a Stage<'_>, prepare: fn(&Socket)) -> Result<Called<'a>,
 
 fn zero_window_silent(stage: &Stage<'_>) -> Driven {
     let called = blocked(stage, user_timeout)?;
-    let told = called.told();
-    stage.keep(called.socket);
-    told
+    called.kept(stage)
 }
 
 fn zero_window_answered(stage: &Stage<'_>) -> Driven {
@@ -240,9 +129,7 @@ fn zero_window_answered(stage: &Stage<'_>) -> Driven {
             break;
         }
     }
-    let told = called.told();
-    stage.keep(called.socket);
-    told
+    called.kept(stage)
 }
 
 fn keep_alive(socket: &Socket) {
@@ -253,17 +140,13 @@ fn keep_alive(socket: &Socket) {
 
 fn keepalive(stage: &Stage<'_>) -> Driven {
     let called = stage.connected_with(keep_alive)?;
-    let told = called.told();
-    stage.keep(called.socket);
-    told
+    called.kept(stage)
 }
 
 fn keepalive_in_close_wait(stage: &Stage<'_>) -> Driven {
     let mut called = stage.connected_with(keep_alive)?;
     called.far.send(FIN | ACK);
-    let told = called.told();
-    stage.keep(called.socket);
-    told
+    called.kept(stage)
 }
 
 fn orphan_in_fin_wait1(stage: &Stage<'_>) -> Driven {
@@ -273,10 +156,7 @@ fn orphan_in_fin_wait1(stage: &Stage<'_>) -> Driven {
 
 fn orphan_in_last_ack(stage: &Stage<'_>) -> Driven {
     stage.set("tcp_orphan_retries", "1");
-    let mut called = stage.connected()?;
-    called.far.send(FIN | ACK);
-    stage.until(&called.end, "ESTABLISHED", "CLOSE_WAIT");
-    called.close().told()
+    stage.left()?.close().told()
 }
 
 fn orphan_in_closing(stage: &Stage<'_>) -> Driven {
@@ -289,9 +169,7 @@ fn orphan_in_closing(stage: &Stage<'_>) -> Driven {
 fn half_closed(stage: &Stage<'_>) -> Driven {
     let called = stage.connected_with(user_timeout)?;
     called.socket.shutdown(Shutdown::Write).expect("a half-closed socket");
-    let told = called.told();
-    stage.keep(called.socket);
-    told
+    called.kept(stage)
 }
 
 fn orphan_at_zero_window(stage: &Stage<'_>) -> Driven {

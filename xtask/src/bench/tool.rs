@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -88,7 +88,7 @@ impl Tool {
 
 /// A tool at work; ended when dropped.
 pub(crate) struct Running {
-    child: Child,
+    child: process::Leashed,
     label: String,
     errors: PathBuf,
 }
@@ -104,16 +104,16 @@ impl Running {
         command.args(&tool.arguments).stdin(Stdio::null()).stdout(stdout);
         command.stderr(File::create(&errors).context("no file for a tool's complaints")?);
         let child = command.spawn().with_context(|| format!("cannot start {}", tool.label))?;
-        Ok(Self { child, label: tool.label.clone(), errors })
+        Ok(Self { child: process::Leashed(child), label: tool.label.clone(), errors })
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.0.id()
     }
 
     /// Takes its standard output, where that is a pipe.
     pub(crate) fn stdout(&mut self) -> Option<std::process::ChildStdout> {
-        self.child.stdout.take()
+        self.child.0.stdout.take()
     }
 
     /// Waits until all of its programs are loaded and attached.
@@ -134,7 +134,7 @@ impl Running {
 
     /// Fails, with what it has said, when it has ended.
     pub(crate) fn is_running(&mut self) -> Result<()> {
-        if let Some(status) = self.child.try_wait()? {
+        if let Some(status) = self.child.0.try_wait()? {
             bail!("{} has ended ({status}): {}", self.label, self.complaints());
         }
         Ok(())
@@ -162,19 +162,11 @@ impl Running {
     /// Ends it by SIGINT.
     pub(crate) fn finish(mut self) -> Result<()> {
         self.is_running()?;
-        kill_process(Pid::from_child(&self.child), Signal::INT)?;
-        let status = command::wait(&mut self.child, PATIENCE)?;
+        kill_process(Pid::from_child(&self.child.0), Signal::INT)?;
+        let status = command::wait(&mut self.child.0, PATIENCE)?;
         // tcpstates is one that a signal ends.
         ensure!(status.code().is_none_or(|code| code == 0), "{}: {status}", self.label);
         Ok(())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Both fail where it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

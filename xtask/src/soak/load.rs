@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use super::postgres::Postgres;
 use crate::bench::namespace::Namespace;
 use crate::bench::{command, web};
-use crate::workspace;
+use crate::{process, workspace};
 
 /// Between two rounds, so that there is something beside the load.
 const REST: Duration = Duration::from_millis(200);
@@ -81,7 +81,7 @@ impl<'a> Load<'a> {
 
 /// A server that accepts and never closes; ended when dropped.
 struct Leaking {
-    server: Child,
+    _server: process::Leashed,
     address: String,
 }
 
@@ -89,13 +89,14 @@ impl Leaking {
     fn start(namespace: &Namespace, program: &Path) -> Result<Self> {
         let mut command = namespace.command(&program.to_string_lossy());
         command.args(["leaky", "keep"]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut server = command.spawn().context("cannot start the leaking server")?;
+        let server = command.spawn().context("cannot start the leaking server")?;
+        let mut server = process::Leashed(server);
         let mut address = String::new();
-        if let Some(stdout) = server.stdout.take() {
+        if let Some(stdout) = server.0.stdout.take() {
             BufReader::new(stdout).read_line(&mut address)?;
         }
         address.truncate(address.trim_end().len());
-        Ok(Self { server, address })
+        Ok(Self { _server: server, address })
     }
 
     /// A client that does not wait for an answer: the connection is left in CLOSE_WAIT.
@@ -105,13 +106,5 @@ impl Leaking {
         curl.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         // It ends with the status of a request that has had no answer.
         curl.status().context("curl").map(drop)
-    }
-}
-
-impl Drop for Leaking {
-    fn drop(&mut self) {
-        // Both fail where it has ended already.
-        let _ = self.server.kill();
-        let _ = self.server.wait();
     }
 }

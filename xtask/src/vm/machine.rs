@@ -6,7 +6,7 @@ use std::{
     fs::File,
     io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{ChildStdout, Command, Stdio},
     sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread,
     time::{Duration, Instant},
@@ -129,7 +129,7 @@ impl Machine {
         let emulator = process::find(program)
             .with_context(|| format!("{program} is missing; install {package}"))?;
         let begun = Instant::now();
-        let mut child = Running(self.command(emulator, initial).spawn().context(program)?);
+        let mut child = process::Leashed(self.command(emulator, initial).spawn().context(program)?);
         let lines = lines_of(child.0.stdout.take().context("no console")?, log)?;
         let mut report = Report::default();
         // What takes a minute of its own time may take hours of a busy host's.
@@ -178,17 +178,6 @@ impl Machine {
         command.arg("-kernel").arg(&self.kernel.image).arg("-initrd").arg(initial);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         command
-    }
-}
-
-/// Ends with us.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Both fail where it has ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 

@@ -15,25 +15,35 @@ use super::{alike::runs, *};
 use crate::{
     close::{Initiator, Reason},
     endpoint::Endpoint,
+    fixtures,
     process::{Executable, Process},
     state::State,
 };
+
+/// A test of what each finding says, also when it is over.
+macro_rules! sentences {
+    ($test:ident: $($finding:expr => $words:literal;)+) => {
+        #[test]
+        fn $test() {
+            $(says($finding, $words);)+
+        }
+    };
+}
+use sentences;
+
+fn says(finding: Finding, words: &str) {
+    assert_eq!(finding.sentence().english(), words);
+    let over = Finding { status: Status::Cleared, ..finding };
+    assert_eq!(over.sentence().english(), format!("over: {words}"));
+}
 
 fn at(address: &str, port: u16) -> Endpoint {
     Endpoint::new(address.parse().unwrap(), port)
 }
 
 fn app(pid: u32) -> Program {
-    let mut comm = [0; 16];
-    comm[..3].copy_from_slice(b"app");
-    Program {
-        process: Process { pid, comm, start_ns: 0 },
-        executable: Some(Executable::of(b"/srv/app")),
-        container: None,
-        pod: None,
-        pod_name: None,
-        unit: None,
-    }
+    let executable = Some(Executable::of(b"/srv/app"));
+    Program { executable, ..fixtures::program(fixtures::process(pid, "app")) }
 }
 
 fn from(queue: u32) -> Listener {
@@ -73,8 +83,7 @@ fn leak(cause: Cause) -> Leak {
 }
 
 fn of(problem: Problem) -> Finding {
-    let (severity, status) = (Severity::Warning, Status::Raised);
-    Finding { time: 0, severity, status, netns: 7, entry: None, problem }
+    fixtures::finding(0, Severity::Warning, problem)
 }
 
 fn leaking(cause: Cause) -> Finding {
@@ -170,11 +179,14 @@ fn race(server: Option<Program>, client: Option<Process>) -> Finding {
     })))
 }
 
+/// The evidence, line by line.
+fn shown(finding: &Finding) -> Vec<String> {
+    let lines = finding.evidence().into_iter();
+    lines.map(|Line { label, text }| format!("{label}: {text}")).collect()
+}
+
 fn named(name: &str) -> Program {
-    let mut program = Program { executable: None, ..app(900) };
-    program.process.comm = [0; 16];
-    program.process.comm[..name.len()].copy_from_slice(name.as_bytes());
-    program
+    fixtures::program(fixtures::process(900, name))
 }
 
 #[rstest]
@@ -218,98 +230,59 @@ fn others() -> [Finding; 8] {
     ]
 }
 
-#[rstest]
-#[case(leaking(Cause::Held), "app[900] leaks 4 connections; the peers have closed")]
-#[case(
-    leaking(Cause::Unread),
-    "app[900] does not read 4 connections to the end: 1,234 bytes unread, the peers have closed"
-)]
-#[case(
-    leaking(Cause::Inherited),
-    "app[900] still holds 4 connections that came from the parent app[899] by fork; the peers have \
-     closed, and so has the parent"
-)]
-#[case(
-    leaking(Cause::Halted(Halt::Frozen)),
-    "app[900] is frozen (cgroup freezer), with 4 connections open that the peers have closed"
-)]
-#[case(
-    never_accepted(),
-    "4 connections never accepted, listener :8080, app[900], backlog 200 of 256; the peers have \
-     closed"
-)]
-#[case(to_one(), "25,600 of 28,232 ports in use from 10.0.0.1 to 10.0.0.9:443, exhausted in 9 min")]
-#[case(
-    ports(Scope::Address(at("10.0.0.1", 0))),
-    "25,600 of 28,232 ports of 10.0.0.1 in use by bind() before connect(), for all 3 destinations \
-     together, exhausted in 9 min"
-)]
-#[case(no_port(1), "app[900] found no free local port to connect to 10.0.0.9:443")]
-#[case(no_port(5), "app[900] found no free local port to connect to 10.0.0.9:443, 5 times")]
-#[case(
-    queue(257, None),
-    "accept queue of listener :8080, app[900], is full: new connections are dropped; backlog 257 \
-     of 256"
-)]
-#[case(
-    queue(0, Some(2)),
-    "accept queue of listener :8080, app[900], was full: new connections were dropped; backlog 0 \
-     of 256"
-)]
-#[case(
-    queue(0, None),
-    "accept queue of listener :8080, app[900], or another one here was full; backlog 0 of 256"
-)]
-#[case(
-    connects(100, vec![failed(Reason::Refused, 40)]),
-    "app[900] cannot connect to 10.0.0.5:443: 40 of 100 attempts refused, for 12 s"
-)]
-#[case(
-    connects(1, vec![failed(Reason::Refused, 1)]),
-    "app[900] cannot connect to 10.0.0.5:443: refused"
-)]
-#[case(
-    connects(100, vec![failed(Reason::Refused, 5), failed(Reason::AbortedLocally, 1)]),
-    "app[900] cannot connect to 10.0.0.5:443: 6 of 100 attempts failed: 5 refused, 1 given up \
-     without an answer, for 12 s"
-)]
-#[case(
-    connects(100, Vec::new()),
-    "6 of 100 handshakes from app[900] to 10.0.0.5:443 needed another SYN, 6.06s lost in all, for \
-     12 s"
-)]
-#[case(
-    resets(Service::There(at("10.0.0.5", 443)), &[(Reason::ResetReceived, 9)]),
-    "9 of 60 connections of app[900] to 10.0.0.5:443: reset by the peer, in the last 4 s"
-)]
-#[case(
-    resets(Service::Here(at("0.0.0.0", 80)), &[(Reason::ResetSentUnreadData, 9)]),
-    "9 of 60 connections of app[900] to :80 here: reset by this end (closed with unread data), in \
-     the last 4 s"
-)]
-#[case(
-    race(Some(named("node")), None),
-    "7 requests met an RST: node[900] (10.0.0.1:8080) closes connections that were idle for \
-     5.00s ± 3.00ms, for 1m01s"
-)]
-#[case(
-    race(None, Some(app(900).process)),
-    "7 requests of app[900] met an RST: the server 10.0.0.1:8080 closes connections that were idle \
-     for 5.00s ± 3.00ms, for 1m01s"
-)]
-fn a_sentence_says_what_is_wrong_with_whom(#[case] finding: Finding, #[case] words: &str) {
-    assert_eq!(finding.sentence().english(), words);
-    let over = Finding { status: Status::Cleared, ..finding };
-    assert_eq!(over.sentence().english(), format!("over: {words}"));
+sentences! {
+    a_sentence_says_what_is_wrong_with_whom:
+    leaking(Cause::Held) => "app[900] leaks 4 connections; the peers have closed";
+    leaking(Cause::Unread) =>
+        "app[900] does not read 4 connections to the end: 1,234 bytes unread, the peers have \
+         closed";
+    leaking(Cause::Inherited) =>
+        "app[900] still holds 4 connections that came from the parent app[899] by fork; the peers \
+         have closed, and so has the parent";
+    leaking(Cause::Halted(Halt::Frozen)) =>
+        "app[900] is frozen (cgroup freezer), with 4 connections open that the peers have closed";
+    never_accepted() =>
+        "4 connections never accepted, listener :8080, app[900], backlog 200 of 256; the peers \
+         have closed";
+    to_one() => "25,600 of 28,232 ports in use from 10.0.0.1 to 10.0.0.9:443, exhausted in 9 min";
+    ports(Scope::Address(at("10.0.0.1", 0))) =>
+        "25,600 of 28,232 ports of 10.0.0.1 in use by bind() before connect(), for all 3 \
+         destinations together, exhausted in 9 min";
+    no_port(1) => "app[900] found no free local port to connect to 10.0.0.9:443";
+    no_port(5) => "app[900] found no free local port to connect to 10.0.0.9:443, 5 times";
+    queue(257, None) =>
+        "accept queue of listener :8080, app[900], is full: new connections are dropped; backlog \
+         257 of 256";
+    queue(0, Some(2)) =>
+        "accept queue of listener :8080, app[900], was full: new connections were dropped; backlog \
+         0 of 256";
+    queue(0, None) =>
+        "accept queue of listener :8080, app[900], or another one here was full; backlog 0 of 256";
+    connects(100, vec![failed(Reason::Refused, 40)]) =>
+        "app[900] cannot connect to 10.0.0.5:443: 40 of 100 attempts refused, for 12 s";
+    connects(1, vec![failed(Reason::Refused, 1)]) =>
+        "app[900] cannot connect to 10.0.0.5:443: refused";
+    connects(100, vec![failed(Reason::Refused, 5), failed(Reason::AbortedLocally, 1)]) =>
+        "app[900] cannot connect to 10.0.0.5:443: 6 of 100 attempts failed: 5 refused, 1 given up \
+         without an answer, for 12 s";
+    connects(100, Vec::new()) =>
+        "6 of 100 handshakes from app[900] to 10.0.0.5:443 needed another SYN, 6.06s lost in all, \
+         for 12 s";
+    resets(Service::There(at("10.0.0.5", 443)), &[(Reason::ResetReceived, 9)]) =>
+        "9 of 60 connections of app[900] to 10.0.0.5:443: reset by the peer, in the last 4 s";
+    resets(Service::Here(at("0.0.0.0", 80)), &[(Reason::ResetSentUnreadData, 9)]) =>
+        "9 of 60 connections of app[900] to :80 here: reset by this end (closed with unread data), \
+         in the last 4 s";
+    race(Some(named("node")), None) =>
+        "7 requests met an RST: node[900] (10.0.0.1:8080) closes connections that were idle for \
+         5.00s ± 3.00ms, for 1m01s";
+    race(None, Some(app(900).process)) =>
+        "7 requests of app[900] met an RST: the server 10.0.0.1:8080 closes connections that were \
+         idle for 5.00s ± 3.00ms, for 1m01s";
 }
 
 #[test]
 fn evidence_is_aligned_under_short_labels() {
-    let lines: Vec<String> = leaking(Cause::Held)
-        .evidence()
-        .into_iter()
-        .map(|Line { label, text }| format!("{label}: {text}"))
-        .collect();
     let expected = [
         "process: app[900] /srv/app",
         "fds: 5-7, 9",
@@ -319,7 +292,7 @@ fn evidence_is_aligned_under_short_labels() {
         "unread: 1,234 bytes",
         "open: 500 of 1,024 descriptors: exhausted in 22 min",
     ];
-    assert_eq!(lines, expected);
+    assert_eq!(shown(&leaking(Cause::Held)), expected);
 }
 
 #[test]

@@ -171,22 +171,19 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use tracer_event::process::{Evidence, Owner, Process};
+    use tracer_event::{
+        fixtures,
+        process::{Evidence, Owner},
+    };
 
     fn count(lingering: &mut Lingering, linger: &Linger) {
         lingering.count(linger, || None);
     }
 
     fn linger(cookie: u64, name: &str, status: LingerStatus) -> Linger {
-        let mut comm = [0; 16];
-        comm[..name.len()].copy_from_slice(name.as_bytes());
-        let process = Process { pid: 1, comm, start_ns: 0 };
+        let process = fixtures::process(1, name);
         let owner = Owner { process, evidence: Evidence::TaskFile, fd: None, others: 0 };
-        Linger {
-            holders: vec![owner],
-            status,
-            ..tracer_event::fixtures::linger(cookie, State::CloseWait)
-        }
+        Linger { holders: vec![owner], status, ..fixtures::linger(cookie, State::CloseWait) }
     }
 
     fn told(lingering: &Lingering) -> Vec<(String, u64)> {

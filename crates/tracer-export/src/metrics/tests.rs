@@ -7,11 +7,11 @@ use std::{
 };
 
 use super::*;
-use tracer_event::fixtures::{connection, linger, subject, transition};
+use tracer_event::fixtures::{connection, finding, linger, no_local_port, subject, transition};
 use tracer_event::update::Observer;
 use tracer_event::wall_clock::WallClock;
 use tracer_event::{
-    finding::{Finding, NoLocalPort, Problem},
+    finding::Problem,
     update::{Close, Handshake, Loss, Reset, Retransmit, Retransmitted, Rst},
 };
 use tracer_model::table::{self, Snapshot, Table};
@@ -45,18 +45,8 @@ pub fn all(metrics: &mut Metrics) {
     let loss = Loss::final_loss(1, LossPlace::Otlp, 4);
     metrics.count(&Update::Loss(&loss), WallClock::default().into());
     let peer = subject.tuple.peer;
-    let problem = NoLocalPort { process: None, others: 0, peer, count: 1, size: None };
-    metrics.count(
-        &Update::Finding(&Finding {
-            time: 1,
-            severity: Severity::Critical,
-            status: Status::Raised,
-            netns: 7,
-            entry: None,
-            problem: Problem::NoLocalPort(problem),
-        }),
-        WallClock::default().into(),
-    );
+    let finding = finding(1, Severity::Critical, no_local_port(peer, 1));
+    metrics.count(&Update::Finding(&finding), WallClock::default().into());
     let ports = Arc::new([PortUse {
         netns: 7,
         scope: Scope::Destination { local: subject.tuple.local.with_port(0), peer },

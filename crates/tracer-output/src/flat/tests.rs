@@ -2,7 +2,7 @@ use rstest::rstest;
 
 use super::*;
 use tracer_event::{
-    header::{Header, Mode, OfFile},
+    header::{Header, OfFile},
     wall_clock::WallClock,
 };
 
@@ -58,16 +58,7 @@ fn csv_quotes_what_needs_it_and_has_a_cell_for_each_column() {
     let mut csv = FlatLines::csv();
     let mut out = Vec::new();
     out.extend(csv::header(None));
-    let header = Header {
-        version: "1,\"2\"".into(),
-        kernel: "6.18".into(),
-        mode: Mode::Btf,
-        degraded: Vec::new(),
-        options: Vec::new(),
-        host: None,
-        file: None,
-        partial: None,
-    };
+    let header = Header { version: "1,\"2\"".into(), ..tracer_event::fixtures::header() };
     csv.header(&header, WallClock { lead: 0, now: 0 }, &mut out);
     csv::cells(&row(LINE), &mut out);
     let mut reader = ::csv::Reader::from_reader(&out[..]);

@@ -22,9 +22,7 @@ const RELATIVE: Style = Style { explain: false, relative: true };
 
 /// A whole connection, both ends on this host, to the end of TIME_WAIT.
 fn whole(width: usize, style: Style) -> String {
-    let mut fixture = Fixture::new(width, style);
-    let mut wire = Wire::loopback();
-    fixture.open(&mut wire);
+    let (mut fixture, mut wire) = Fixture::opened(width, style);
     wire.sent = [82, 4_998];
     fixture.now += 3 * MILLISECOND;
     fixture.shut(&mut wire);
@@ -93,8 +91,7 @@ fn nothing_is_wider_than_the_terminal() {
 fn the_server_alone_and_the_network() {
     let mut fixture = Fixture::new(80, PLAIN);
     let mut wire = Wire::between("192.0.2.7:42906", "10.0.0.1:443");
-    fixture.go(&mut wire, SERVER, SynRecv);
-    fixture.go(&mut wire, SERVER, Established);
+    fixture.go_on(&mut wire, &[(SERVER, SynRecv), (SERVER, Established)]);
     wire.sent = [82, 4_998];
     wire.fins[CLIENT] = 1;
     fixture.go(&mut wire, SERVER, CloseWait);
@@ -112,8 +109,7 @@ fn the_client_alone_closes_first() {
     let mut fixture = Fixture::new(80, PLAIN);
     let client = "[2001:db8:85a3:1111:2222:8a2e:370:7334]:42906";
     let mut wire = Wire::between(client, "[2001:db8:85a3:1111:2222:8a2e:370:1]:443");
-    fixture.go(&mut wire, CLIENT, SynSent);
-    fixture.go(&mut wire, CLIENT, Established);
+    fixture.go_on(&mut wire, &[(CLIENT, SynSent), (CLIENT, Established)]);
     fixture.fin(&mut wire, CLIENT, FinWait1);
     wire.acked[CLIENT] = 1;
     fixture.go(&mut wire, CLIENT, FinWait2);
@@ -136,9 +132,7 @@ fn a_refused_connection() {
 /// The sender's event comes after its change of state, and after its life.
 #[test]
 fn a_reset_with_unread_data() {
-    let mut fixture = Fixture::new(80, EXPLAIN);
-    let mut wire = Wire::loopback();
-    fixture.open(&mut wire);
+    let (mut fixture, mut wire) = Fixture::opened(80, EXPLAIN);
     wire.sent = [82, 0];
     fixture.close(&mut wire, SERVER, Reason::ResetSentUnreadData);
     fixture.reset(&wire, SERVER, Direction::Sent);
@@ -149,9 +143,7 @@ fn a_reset_with_unread_data() {
 
 #[test]
 fn a_half_close_carries_data_on() {
-    let mut fixture = Fixture::new(80, EXPLAIN);
-    let mut wire = Wire::loopback();
-    fixture.open(&mut wire);
+    let (mut fixture, mut wire) = Fixture::opened(80, EXPLAIN);
     wire.sent = [82, 0];
     fixture.fin(&mut wire, CLIENT, FinWait1);
     fixture.go(&mut wire, SERVER, CloseWait);
@@ -170,17 +162,12 @@ fn a_half_close_carries_data_on() {
 
 #[test]
 fn a_simultaneous_close() {
-    let mut fixture = Fixture::new(80, EXPLAIN);
-    let mut wire = Wire::loopback();
-    fixture.open(&mut wire);
-    fixture.go(&mut wire, CLIENT, FinWait1);
-    fixture.go(&mut wire, SERVER, FinWait1);
+    let (mut fixture, mut wire) = Fixture::opened(80, EXPLAIN);
+    fixture.go_on(&mut wire, &[(CLIENT, FinWait1), (SERVER, FinWait1)]);
     wire.fins = [1, 1];
-    fixture.go(&mut wire, CLIENT, Closing);
-    fixture.go(&mut wire, SERVER, Closing);
+    fixture.go_on(&mut wire, &[(CLIENT, Closing), (SERVER, Closing)]);
     wire.acked = [1, 1];
-    fixture.go(&mut wire, CLIENT, TimeWait);
-    fixture.go(&mut wire, SERVER, TimeWait);
+    fixture.go_on(&mut wire, &[(CLIENT, TimeWait), (SERVER, TimeWait)]);
     assert_snapshot!(fixture.text());
 }
 
@@ -190,12 +177,8 @@ fn a_simultaneous_open() {
     let mut wire = Wire::loopback();
     wire.ends[SERVER].role = Some(Role::Client);
     wire.states = [Closed, Closed];
-    fixture.go(&mut wire, CLIENT, SynSent);
-    fixture.go(&mut wire, SERVER, SynSent);
-    fixture.go(&mut wire, CLIENT, SynRecv);
-    fixture.go(&mut wire, SERVER, SynRecv);
-    fixture.go(&mut wire, CLIENT, Established);
-    fixture.go(&mut wire, SERVER, Established);
+    fixture.go_on(&mut wire, &[(CLIENT, SynSent), (SERVER, SynSent), (CLIENT, SynRecv)]);
+    fixture.go_on(&mut wire, &[(SERVER, SynRecv), (CLIENT, Established), (SERVER, Established)]);
     assert_snapshot!(fixture.text());
 }
 
@@ -214,8 +197,7 @@ fn a_retransmitted_syn_and_syn_ack() {
     fixture.now += 1_000 * MILLISECOND;
     fixture.retransmit(&other, SERVER, Segment::SynAck, 1);
     fixture.wait(60);
-    fixture.go(&mut other, SERVER, SynRecv);
-    fixture.go(&mut other, SERVER, Established);
+    fixture.go_on(&mut other, &[(SERVER, SynRecv), (SERVER, Established)]);
     assert_snapshot!(fixture.text());
 }
 
@@ -244,9 +226,7 @@ fn two_connections_at_once_in_blocks() {
         fixture.go(wire, CLIENT, SynSent);
     }
     for wire in &mut wires {
-        fixture.go(wire, CLIENT, Established);
-        fixture.go(wire, SERVER, SynRecv);
-        fixture.go(wire, SERVER, Established);
+        fixture.go_on(wire, &[(CLIENT, Established), (SERVER, SynRecv), (SERVER, Established)]);
     }
     fixture.wait(60);
     for wire in &mut wires {
@@ -258,9 +238,7 @@ fn two_connections_at_once_in_blocks() {
 
 #[test]
 fn a_flag_on_close_wait_stands_in_its_diagram() {
-    let mut fixture = Fixture::new(80, PLAIN);
-    let mut wire = Wire::loopback();
-    fixture.open(&mut wire);
+    let (mut fixture, mut wire) = Fixture::opened(80, PLAIN);
     fixture.fin(&mut wire, CLIENT, FinWait1);
     fixture.go(&mut wire, SERVER, CloseWait);
     fixture.wait(60);
@@ -281,9 +259,7 @@ fn a_flag_on_close_wait_stands_in_its_diagram() {
 /// The same ends again while the server's old socket is in TIME_WAIT: another diagram.
 #[test]
 fn a_reused_pair_of_ends_begins_a_new_diagram() {
-    let mut fixture = Fixture::new(80, PLAIN);
-    let mut wire = Wire::loopback();
-    fixture.open(&mut wire);
+    let (mut fixture, mut wire) = Fixture::opened(80, PLAIN);
     fixture.shut(&mut wire);
     let mut next = Wire::loopback();
     fixture.open(&mut next);
@@ -305,8 +281,7 @@ fn ends_in_namespaces_with_the_same_addresses_are_paired_by_their_initial_number
         wire
     });
     for wire in &mut wires {
-        fixture.go(wire, CLIENT, SynSent);
-        fixture.go(wire, CLIENT, Established);
+        fixture.go_on(wire, &[(CLIENT, SynSent), (CLIENT, Established)]);
     }
     for wire in wires.iter_mut().rev() {
         fixture.go(wire, SERVER, SynRecv);

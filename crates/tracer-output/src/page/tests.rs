@@ -15,10 +15,10 @@ use super::{
 use tracer_event::{
     close::Reason,
     endpoint::{Endpoint, Tuple},
-    finding::{Finding, NoLocalPort, Problem, Severity, Status},
+    finding::{Finding, NoLocalPort, Problem, Severity},
     fixtures,
-    header::{Degraded, Host, Mode},
-    process::{Evidence, Owner, Process},
+    header::{Degraded, Host},
+    process::{Evidence, Owner},
     state::State,
     update::{ConnectionSummary, Handshake, Linger, Subject, Transition},
 };
@@ -35,10 +35,8 @@ fn end(text: &str, port: u16) -> Endpoint {
 }
 
 /// A connection from this local port, by a process of this name.
-fn client(port: u16, name: &[u8]) -> Subject {
-    let mut comm = [0; 16];
-    comm[..name.len()].copy_from_slice(name);
-    let process = Process { pid: 7, comm, start_ns: 0 };
+fn client(port: u16, name: &str) -> Subject {
+    let process = fixtures::process(7, name);
     Subject {
         tuple: Tuple { local: end("10.0.0.1", port), peer: end("10.0.0.2", 443), netns: 1 },
         owner: Some(Owner { process, evidence: Evidence::Connect, fd: None, others: 0 }),
@@ -55,21 +53,13 @@ fn connection(subject: Subject, time: u64, reason: Reason) -> ConnectionSummary 
 }
 
 fn header() -> Header {
-    Header {
-        version: "1".into(),
-        kernel: "6.1".into(),
-        mode: Mode::Btf,
-        degraded: vec![Degraded {
-            feature: "cookies".into(),
-            lost: "identity".into(),
-            reason: "<old>".into(),
-            remedy: "a newer kernel".into(),
-        }],
-        options: vec!["report".into()],
-        host: None,
-        file: None,
-        partial: None,
-    }
+    let degraded = vec![Degraded {
+        feature: "cookies".into(),
+        lost: "identity".into(),
+        reason: "<old>".into(),
+        remedy: "a newer kernel".into(),
+    }];
+    Header { degraded, options: vec!["report".into()], ..fixtures::header() }
 }
 
 fn gathered() -> Report {
@@ -148,9 +138,8 @@ fn handshake(time: u64) -> Handshake {
 }
 
 /// One connection with a hostile name that waits in CLOSE_WAIT, flagged; one that was refused.
-#[expect(clippy::too_many_lines, reason = "one of everything")]
 fn small(texts: Option<Texts>) -> String {
-    let subject = client(40_000, b"<b>&\"\x1b[1m");
+    let subject = client(40_000, "<b>&\"\x1b[1m");
     let opened = Transition {
         handshake: Some(handshake(30_000)),
         ..step(subject, SECOND, State::SynSent, State::Established)
@@ -170,15 +159,9 @@ fn small(texts: Option<Texts>) -> String {
         count: 3,
         size: Some(10),
     });
-    let finding = Finding {
-        time: BEGUN + 3 * SECOND,
-        severity: Severity::Critical,
-        status: Status::Raised,
-        netns: 1,
-        entry: None,
-        problem,
-    };
-    let refused = client(40_001, b"curl");
+    let finding = fixtures::finding(BEGUN + 3 * SECOND, Severity::Critical, problem);
+    let finding = Finding { netns: 1, ..finding };
+    let refused = client(40_001, "curl");
     report_in(
         texts,
         &[
@@ -211,15 +194,8 @@ fn a_small_report_says_all_there_is() {
 /// What is only good to know is no problem, and not nothing.
 #[test]
 fn findings_for_information_are_counted() {
-    let problem = Problem::NoLocalPort(NoLocalPort {
-        process: None,
-        others: 0,
-        peer: client(40_000, b"app").tuple.peer,
-        count: 1,
-        size: None,
-    });
-    let (severity, status) = (Severity::Info, Status::Raised);
-    let finding = Finding { time: BEGUN, severity, status, netns: 1, entry: None, problem };
+    let problem = fixtures::no_local_port(client(40_000, "app").tuple.peer, 1);
+    let finding = fixtures::finding(BEGUN, Severity::Info, problem);
     let text = text(&report(&[Update::Finding(&finding)], 0));
     assert!(text.contains("No problems; 1 finding for information: see below."), "{text}");
 }
@@ -282,7 +258,7 @@ fn sockets_are_counted_by_their_transitions(
 ) {
     let mut timeline = Timeline::new(BEGUN);
     for (index, &(from, to)) in steps.iter().enumerate() {
-        let step = step(client(1, b"a"), (index as u64 + 1) * SECOND, from, to);
+        let step = step(client(1, "a"), (index as u64 + 1) * SECOND, from, to);
         timeline.update(&Update::Transition(&step));
     }
     let highest = timeline.most(state).into_iter().max().unwrap();
@@ -292,7 +268,7 @@ fn sockets_are_counted_by_their_transitions(
 #[test]
 fn what_the_table_knows_beside_was_there_before() {
     let mut gathered = gathered();
-    let opened = step(client(1, b"a"), SECOND, State::SynSent, State::Established);
+    let opened = step(client(1, "a"), SECOND, State::SynSent, State::Established);
     gathered.update(&Update::Transition(&opened));
     let mut sockets = [0; State::COUNT];
     sockets[State::Established.index()] = 5;

@@ -282,11 +282,7 @@ fn badness(finding: &Finding) -> (Severity, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tracer_event::{
-        endpoint::Endpoint,
-        finding::{NoLocalPort, Problem},
-        fixtures,
-    };
+    use tracer_event::{endpoint::Endpoint, fixtures};
 
     #[test]
     fn those_who_come_first_do_not_hide_what_lingers_most() {
@@ -312,19 +308,9 @@ mod tests {
     fn a_finding_that_grows_is_listed_as_it_was_at_last() {
         let mut troubles = Troubles::default();
         let peer = fixtures::subject(1).tuple.peer;
-        let none = |netns, count| Finding {
-            time: 1,
-            severity: Severity::Critical,
-            status: Status::Raised,
-            netns,
-            entry: None,
-            problem: Problem::NoLocalPort(NoLocalPort {
-                process: None,
-                others: 0,
-                peer,
-                count,
-                size: None,
-            }),
+        let none = |netns, count| {
+            let problem = fixtures::no_local_port(peer, count);
+            Finding { netns, ..fixtures::finding(1, Severity::Critical, problem) }
         };
         troubles.update(&Update::Finding(&none(1, 96)));
         troubles.go_on(&[none(2, 5), none(1, 300)]);
@@ -340,15 +326,9 @@ mod tests {
         let peer = fixtures::subject(1).tuple.peer;
         for number in 0..2 * MOST as u32 {
             let worst = number + 1 == 2 * MOST as u32;
-            let problem = NoLocalPort { process: None, others: 0, peer, count: 1, size: None };
-            troubles.update(&Update::Finding(&Finding {
-                time: 1,
-                severity: if worst { Severity::Critical } else { Severity::Info },
-                status: Status::Raised,
-                netns: number,
-                entry: None,
-                problem: Problem::NoLocalPort(problem),
-            }));
+            let severity = if worst { Severity::Critical } else { Severity::Info };
+            let finding = fixtures::finding(1, severity, fixtures::no_local_port(peer, 1));
+            troubles.update(&Update::Finding(&Finding { netns: number, ..finding }));
         }
         assert_eq!(troubles.findings.len(), MOST);
         assert_eq!(troubles.unlisted, MOST as u64);

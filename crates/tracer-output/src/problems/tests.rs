@@ -4,7 +4,7 @@ use super::*;
 use crate::stamps::{Times, Timestamps};
 use tracer_event::{
     close::{Close, Initiator},
-    finding::{BadEnd, ConnectionResets, Status},
+    finding::{BadEnd, ConnectionResets},
     fixtures,
     process::{Evidence, Owner, Process},
     reset::Rst,
@@ -135,8 +135,7 @@ fn a_finding_of_mere_information_does_not_say_a_reset_again() {
             since: 0,
         };
         let problem = Problem::ConnectionResets(resets);
-        let status = Status::Raised;
-        let finding = Finding { time: 0, severity, status, netns: 1, entry: None, problem };
+        let finding = fixtures::finding(0, severity, problem);
         problems.update(&Update::Finding(&finding), CLOCK.into(), &mut out);
         assert_eq!(lines(&out).len(), expected, "{:#?}", lines(&out));
     }

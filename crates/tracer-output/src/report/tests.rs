@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use tracer_event::{
     endpoint::Endpoint,
     finding::{
-        AcceptQueue, Descriptors, Listener, NoLocalPort, OutOfDescriptors, Problem, Program,
-        Service, Status, StuckHandshake, SynBacklog,
+        AcceptQueue, Descriptors, Listener, NoLocalPort, OutOfDescriptors, Problem, Service,
+        StuckHandshake, SynBacklog,
     },
-    process::Process,
+    fixtures,
     state::State,
 };
 
@@ -17,19 +17,11 @@ use super::*;
 /// Long names and addresses, as they are on a bad day.
 #[expect(clippy::too_many_lines, reason = "one of everything")]
 fn diagnosis() -> Diagnosis {
-    let process = Process { pid: 4_194_303, comm: *b"elasticsearch-9\0", start_ns: 0 };
+    let process = fixtures::process(4_194_303, "elasticsearch-9");
     let local = Endpoint::new("2001:db8:1234:5678::9abc".parse().unwrap(), 54_321);
-    let program = || Program {
-        process,
-        executable: None,
-        container: None,
-        pod: None,
-        pod_name: None,
-        unit: None,
-    };
     let listener = Listener {
         local,
-        processes: vec![program()],
+        processes: vec![fixtures::program(process)],
         halted: None,
         doing: None,
         queue: 4097,
@@ -53,7 +45,7 @@ fn diagnosis() -> Diagnosis {
             size: Some(28_232),
         }),
         Problem::Descriptors(OutOfDescriptors {
-            program: program(),
+            program: fixtures::program(process),
             descriptors: Descriptors::new(1_000_000, 1_048_576, 2_345.0),
             holds: None,
         }),
@@ -76,12 +68,9 @@ fn diagnosis() -> Diagnosis {
         }),
     ];
     let finding = |problem| Finding {
-        time: 0,
-        severity: Severity::Critical,
-        status: Status::Raised,
         netns: 4_026_531_840,
         entry: Some(tracer_event::host::Entry::Process(4_194_303)),
-        problem,
+        ..fixtures::finding(0, Severity::Critical, problem)
     };
     Diagnosis {
         findings: problems.map(finding).into(),

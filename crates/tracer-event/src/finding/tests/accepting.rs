@@ -102,34 +102,23 @@ fn what_a_process_does_that_does_not_accept(#[case] doing: Option<Doing>, #[case
     );
 }
 
-#[rstest]
-#[case(
-    waiting(None, true),
-    "30 connections wait long for accept(): listener :8080, app[900]; backlog 30 of 256, the \
-     oldest for ≥ 1m05s"
-)]
-#[case(
-    forked(),
-    "app[901] still holds 1 connection to 10.0.0.1:8080 here that its parent app[900] has closed: unless it \
-     serves that, no FIN is sent for it, the peer waits; silent for 5.00s"
-)]
-#[case(
-    held(),
-    "app[901] still holds 2 connections to 10.0.0.1:8080 here that its parent app[900] has \
-     closed: no FIN is sent for them, the peers wait; silent for 5.00s"
-)]
-#[case(
-    itself(&[]),
-    "app[900] is connected to itself at 127.0.0.1:40000: the port of its server is taken by a \
-     client, and a server that wants it cannot start"
-)]
-#[case(
-    deferred(),
-    "40 connections half-open for up to 5.00s: waiting for the client's first data \
-     (TCP_DEFER_ACCEPT), listener :8080, app[900]?"
-)]
-fn a_sentence_says_who_what_and_since_when(#[case] finding: Finding, #[case] words: &str) {
-    assert_eq!(finding.sentence().english(), words);
+sentences! {
+    a_sentence_says_who_what_and_since_when:
+    waiting(None, true) =>
+        "30 connections wait long for accept(): listener :8080, app[900]; backlog 30 of 256, the \
+         oldest for ≥ 1m05s";
+    forked() =>
+        "app[901] still holds 1 connection to 10.0.0.1:8080 here that its parent app[900] has \
+         closed: unless it serves that, no FIN is sent for it, the peer waits; silent for 5.00s";
+    held() =>
+        "app[901] still holds 2 connections to 10.0.0.1:8080 here that its parent app[900] has \
+         closed: no FIN is sent for them, the peers wait; silent for 5.00s";
+    itself(&[]) =>
+        "app[900] is connected to itself at 127.0.0.1:40000: the port of its server is taken by a \
+         client, and a server that wants it cannot start";
+    deferred() =>
+        "40 connections half-open for up to 5.00s: waiting for the client's first data \
+         (TCP_DEFER_ACCEPT), listener :8080, app[900]?";
 }
 
 #[test]

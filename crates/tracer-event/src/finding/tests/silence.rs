@@ -151,89 +151,56 @@ fn two_peers() -> Connections {
     Connections { peers, ..connections(HERE(), 3, 0) }
 }
 
-#[rstest]
-#[case(
-    dead(Unanswered::Data, connections(HERE(), 1, 0)),
-    "10.0.0.9 is silent: 20,000 bytes unacknowledged for 5.00s on 1 connection of app[900] to \
-     10.0.0.1:80 here; the kernel gives up in 15m20s"
-)]
-#[case(
-    dead(Unanswered::Fin, connections(THERE(), 2, 2)),
-    "10.0.0.9:5432 is silent: FIN unacknowledged for 5.00s on 2 connections to 10.0.0.9:5432, \
-     closed by app[900]; the kernel gives up in 15m20s"
-)]
-#[case(
-    dead(Unanswered::KeepaliveProbes, two_peers()),
-    "10.0.0.9 and 1 more peer are silent: 4 keepalive probes unanswered for 5.00s on 3 connections \
-     of app[900] to 10.0.0.1:80 here; the kernel gives up in 15m20s"
-)]
-#[case(
-    stuck(Connections { holders: Vec::new(), ..connections(HERE(), 60, 60) }, 60, Vec::new()),
-    "10.0.0.9 does not read: window closed for 4.00s, 7,000,000 bytes unsent, so that no FIN is \
-     sent yet, on 60 connections to 10.0.0.1:80 here, closed by the process"
-)]
-#[case(
-    stuck(connections(THERE(), 2, 0), 1, vec![app(77)]),
-    "app[77] does not read: window closed for 4.00s, 7,000,000 bytes unsent, so that 1 FIN is not \
-     sent yet, on 2 connections of app[900] to 10.0.0.9:5432"
-)]
-#[case(
-    unread(None),
-    "app[900] has not read 1,234 bytes for 1m01s on 3 connections to 10.0.0.1:80 here"
-)]
-#[case(
-    unread(Some(Halt::Stopped)),
-    "app[900] has not read 1,234 bytes for 1m01s on 3 connections to 10.0.0.1:80 here; app[900] is \
-     stopped (SIGSTOP)"
-)]
-#[case(
-    dead(Unanswered::WindowProbes, connections(THERE(), 1, 0)),
-    "10.0.0.9:5432 is silent: its window is closed, 4 probes unanswered for 5.00s on 1 connection of app[900] to \
-     10.0.0.9:5432; the kernel gives up in 15m20s"
-)]
-#[case(
-    left_open(),
-    "app[900] leaves 12 connections to 10.0.0.1:80 here open after the answer, waiting in accept() only; \
-     silent for up to 1m01s, 5 answered while observed"
-)]
-#[case(
-    unprobed(),
-    "app[900] would never notice a dead peer on 14 connections, idle for up to 5h00m: neither \
-     keepalive nor a user time-out is set"
-)]
-#[case(
-    in_fin_wait2(),
-    "1 connection of app[900] to 10.0.0.9:5432: in FIN_WAIT2 for up to 2m05s, the peer has not closed \
-     its side"
-)]
-#[case(ended(0), "app[900] has ended: 2 closed normally")]
-#[case(ended(1), "container 3f2a9c1b04de (app[900]) has ended: 2 closed normally")]
-#[case(
-    ended_in(1, Some(PodName { namespace: "shop".into(), name: "web-1".into() })),
-    "container shop/web-1/3f2a9c1b04de (app[900]) has ended: 2 closed normally"
-)]
-#[case(ended(3), "container 3f2a9c1b04de (app[900] and 2 more) has ended: 2 closed normally")]
-#[case(
-    lossy(),
-    "406 of 14,207 segments (2.9 %) to 10.0.0.9, 10.0.0.8, 1 more were lost and sent again, on 8 connections"
-)]
-#[case(
-    churn(Some(0.5)),
-    "app[900] opens 500 connections/s to 10.0.0.9:80, each used once for 800µs: reuse would save \
-     25 % of the time; its ports are exhausted in less than a minute"
-)]
-fn a_sentence_says_who_what_and_since_when(#[case] finding: Finding, #[case] words: &str) {
-    assert_eq!(finding.sentence().english(), words);
+sentences! {
+    a_sentence_says_who_what_and_since_when:
+    dead(Unanswered::Data, connections(HERE(), 1, 0)) =>
+        "10.0.0.9 is silent: 20,000 bytes unacknowledged for 5.00s on 1 connection of app[900] to \
+         10.0.0.1:80 here; the kernel gives up in 15m20s";
+    dead(Unanswered::Fin, connections(THERE(), 2, 2)) =>
+        "10.0.0.9:5432 is silent: FIN unacknowledged for 5.00s on 2 connections to 10.0.0.9:5432, \
+         closed by app[900]; the kernel gives up in 15m20s";
+    dead(Unanswered::KeepaliveProbes, two_peers()) =>
+        "10.0.0.9 and 1 more peer are silent: 4 keepalive probes unanswered for 5.00s on 3 \
+         connections of app[900] to 10.0.0.1:80 here; the kernel gives up in 15m20s";
+    stuck(Connections { holders: Vec::new(), ..connections(HERE(), 60, 60) }, 60, Vec::new()) =>
+        "10.0.0.9 does not read: window closed for 4.00s, 7,000,000 bytes unsent, so that no FIN \
+         is sent yet, on 60 connections to 10.0.0.1:80 here, closed by the process";
+    stuck(connections(THERE(), 2, 0), 1, vec![app(77)]) =>
+        "app[77] does not read: window closed for 4.00s, 7,000,000 bytes unsent, so that 1 FIN is \
+         not sent yet, on 2 connections of app[900] to 10.0.0.9:5432";
+    unread(None) =>
+        "app[900] has not read 1,234 bytes for 1m01s on 3 connections to 10.0.0.1:80 here";
+    unread(Some(Halt::Stopped)) =>
+        "app[900] has not read 1,234 bytes for 1m01s on 3 connections to 10.0.0.1:80 here; \
+         app[900] is stopped (SIGSTOP)";
+    dead(Unanswered::WindowProbes, connections(THERE(), 1, 0)) =>
+        "10.0.0.9:5432 is silent: its window is closed, 4 probes unanswered for 5.00s on 1 \
+         connection of app[900] to 10.0.0.9:5432; the kernel gives up in 15m20s";
+    left_open() =>
+        "app[900] leaves 12 connections to 10.0.0.1:80 here open after the answer, waiting in \
+         accept() only; silent for up to 1m01s, 5 answered while observed";
+    unprobed() =>
+        "app[900] would never notice a dead peer on 14 connections, idle for up to 5h00m: neither \
+         keepalive nor a user time-out is set";
+    in_fin_wait2() =>
+        "1 connection of app[900] to 10.0.0.9:5432: in FIN_WAIT2 for up to 2m05s, the peer has not \
+         closed its side";
+    ended(0) => "app[900] has ended: 2 closed normally";
+    ended(1) => "container 3f2a9c1b04de (app[900]) has ended: 2 closed normally";
+    ended_in(1, Some(PodName { namespace: "shop".into(), name: "web-1".into() })) =>
+        "container shop/web-1/3f2a9c1b04de (app[900]) has ended: 2 closed normally";
+    ended(3) => "container 3f2a9c1b04de (app[900] and 2 more) has ended: 2 closed normally";
+    lossy() =>
+        "406 of 14,207 segments (2.9 %) to 10.0.0.9, 10.0.0.8, 1 more were lost and sent again, on \
+         8 connections";
+    churn(Some(0.5)) =>
+        "app[900] opens 500 connections/s to 10.0.0.9:80, each used once for 800µs: reuse would \
+         save 25 % of the time; its ports are exhausted in less than a minute";
 }
 
 #[test]
 fn evidence_says_what_becomes_of_the_idle_ones() {
     let dead = dead(Unanswered::Data, connections(HERE(), 1, 0));
-    let lines: Vec<String> = dead
-        .evidence()
-        .into_iter()
-        .map(|Line { label, text }| format!("{label}: {text}"))
-        .collect();
     let expected = [
         "process: app[900] /srv/app",
         "peer: 10.0.0.9 × 1",
@@ -244,7 +211,7 @@ fn evidence_says_what_becomes_of_the_idle_ones() {
         "idle: 5 more connections to the silent peers: 1 will be probed, the first in 1h59m, 4 \
          never, without SO_KEEPALIVE",
     ];
-    assert_eq!(lines, expected);
+    assert_eq!(shown(&dead), expected);
 }
 
 #[rstest]
@@ -267,9 +234,6 @@ fn whether_others_lose_as_much_says_where_to_look(
 ) {
     let Problem::Retransmissions(mut lossy) = lossy().problem else { panic!("it is not") };
     lossy.others = Segments { connections: 5, segments, again, twice: 0 };
-    let evidence = lossy.evidence();
-    let lines: Vec<String> =
-        evidence.iter().map(|Line { label, text }| format!("{label}: {text}")).collect();
     let expected = [
         "processes: app[900]",
         "observed: 5.00s",
@@ -278,7 +242,7 @@ fn whether_others_lose_as_much_says_where_to_look(
         "not lost: 6 more were sent again though they had arrived",
         &format!("others: {words}"),
     ];
-    assert_eq!(lines, expected);
+    assert_eq!(shown(&of(Problem::Retransmissions(lossy))), expected);
 }
 
 #[test]
@@ -324,10 +288,7 @@ fn clients_are_asked_on_a_port_and_servers_on_theirs() {
     assert_eq!(command(&server), "timeout 3 bash -c '</dev/tcp/10.0.0.9/5432'");
 }
 
-fn forwarding(cause: Cause, name: &[u8]) -> Finding {
-    let mut proxy = app(900);
-    proxy.process.comm = [0; 16];
-    proxy.process.comm[..name.len()].copy_from_slice(name);
+fn forwarding(cause: Cause, name: &str) -> Finding {
     let other_side = Some(OtherSide {
         service: THERE(),
         peers: vec![(at("10.0.0.9", 5432), 4)],
@@ -335,7 +296,7 @@ fn forwarding(cause: Cause, name: &[u8]) -> Finding {
         processes: Vec::new(),
         unanswered: None,
     });
-    let leak = Leak { holders: vec![proxy], other_side, parent: None, ..leak(cause) };
+    let leak = Leak { holders: vec![named(name)], other_side, parent: None, ..leak(cause) };
     of(Problem::CloseWaitLeak(Box::new(leak)))
 }
 
@@ -351,14 +312,14 @@ fn forwarding(cause: Cause, name: &[u8]) -> Finding {
      10.0.0.9:5432, is still open"
 )]
 fn of_a_proxy_the_end_that_does_not_close_is_named(#[case] cause: Cause, #[case] words: &str) {
-    let finding = forwarding(cause, b"haproxy");
+    let finding = forwarding(cause, "haproxy");
     assert_eq!(finding.sentence().english(), words);
     let remedies = finding.remedies();
     assert!(remedies[0].text.english().contains("timeout server-fin"), "{remedies:?}");
     assert!(remedies.len() <= 3 && !format!("{remedies:?}").contains("must close() when read()"));
-    let stream = forwarding(cause, b"nginx").remedies();
+    let stream = forwarding(cause, "nginx").remedies();
     assert!(stream[0].text.english().contains("proxy_timeout"), "{stream:?}");
-    let other = forwarding(cause, b"forwarder").remedies();
+    let other = forwarding(cause, "forwarder").remedies();
     assert!(other[0].text.english().contains("half-close time-out"), "{other:?}");
     let evidence = format!("{:?}", finding.evidence());
     assert!(evidence.contains("10.0.0.9:5432 × 4, FIN sent: 4 FIN_WAIT2"), "{evidence}");
@@ -366,7 +327,7 @@ fn of_a_proxy_the_end_that_does_not_close_is_named(#[case] cause: Cause, #[case]
 
 #[test]
 fn who_has_not_answered_is_named_and_not_who_waits() {
-    let mut finding = forwarding(Cause::AwaitsAnswer, b"app");
+    let mut finding = forwarding(Cause::AwaitsAnswer, "app");
     let Problem::CloseWaitLeak(leak) = &mut finding.problem else { panic!() };
     let side = leak.other_side.as_mut().unwrap();
     side.unanswered = Some(61_000_000_000);

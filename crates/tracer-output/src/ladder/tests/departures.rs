@@ -17,8 +17,7 @@ use tracer_event::{
 fn queued() -> (Fixture, Wire) {
     let mut fixture = Fixture::new(80, PLAIN);
     let mut wire = Wire::between("192.0.2.7:42906", "10.0.0.1:443");
-    fixture.go(&mut wire, SERVER, SynRecv);
-    fixture.go(&mut wire, SERVER, Established);
+    fixture.go_on(&mut wire, &[(SERVER, SynRecv), (SERVER, Established)]);
     (wire.sent, wire.written) = ([82, 200_000], [0, 8_000_000]);
     fixture.go(&mut wire, SERVER, FinWait1);
     fixture.wait(60);
@@ -60,7 +59,7 @@ fn a_refusal_without_a_socket() {
         ordinal: 0,
         owner: None,
         role: None,
-        ..subject(Role::Server, "10.0.0.1:81", "192.0.2.7:42906", b"", 0)
+        ..subject(Role::Server, "10.0.0.1:81", "192.0.2.7:42906", "", 0)
     };
     let refusal = Reset {
         time: fixture.now,

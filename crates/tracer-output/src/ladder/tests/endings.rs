@@ -84,9 +84,7 @@ fn a_refusal_acknowledges_the_syn() {
 #[case::reported_by_the_sender(SERVER, Reason::ResetSentUnreadData)]
 #[case::reported_by_the_receiver(CLIENT, Reason::ResetReceived)]
 fn an_rst_has_the_next_number_of_its_sender(#[case] end: usize, #[case] reason: Reason) {
-    let mut fixture = Fixture::new(80, PLAIN);
-    let mut wire = Wire::loopback();
-    fixture.open(&mut wire);
+    let (mut fixture, mut wire) = Fixture::opened(80, PLAIN);
     wire.sent = [82, 500];
     fixture.close(&mut wire, end, reason);
     let text = fixture.text();
@@ -97,9 +95,7 @@ fn an_rst_has_the_next_number_of_its_sender(#[case] end: usize, #[case] reason: 
 /// Its bytes and the numbers of the FINs can be added up.
 #[test]
 fn data_is_counted_exactly() {
-    let mut fixture = Fixture::new(80, PLAIN);
-    let mut wire = Wire::loopback();
-    fixture.open(&mut wire);
+    let (mut fixture, mut wire) = Fixture::opened(80, PLAIN);
     wire.sent = [1_293_104, 4_998];
     fixture.shut(&mut wire);
     let text = fixture.text();

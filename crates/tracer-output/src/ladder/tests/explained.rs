@@ -118,18 +118,15 @@ fn with_itself(fixture: &mut Fixture) {
 fn closed_at_once(fixture: &mut Fixture) {
     let mut wire = Wire::loopback();
     fixture.open(&mut wire);
-    fixture.go(&mut wire, CLIENT, FinWait1);
-    fixture.go(&mut wire, SERVER, FinWait1);
+    fixture.go_on(&mut wire, &[(CLIENT, FinWait1), (SERVER, FinWait1)]);
     wire.fins = [1, 1];
-    fixture.go(&mut wire, CLIENT, Closing);
-    fixture.go(&mut wire, SERVER, Closing);
+    fixture.go_on(&mut wire, &[(CLIENT, Closing), (SERVER, Closing)]);
 }
 
 /// Its last FIN has been sent, but is not known to have arrived.
 fn closed_last(fixture: &mut Fixture) {
     let mut wire = Wire::between("192.0.2.7:42906", "10.0.0.1:443");
-    fixture.go(&mut wire, SERVER, SynRecv);
-    fixture.go(&mut wire, SERVER, Established);
+    fixture.go_on(&mut wire, &[(SERVER, SynRecv), (SERVER, Established)]);
     wire.fins[CLIENT] = 1;
     fixture.go(&mut wire, SERVER, CloseWait);
     fixture.fin(&mut wire, SERVER, LastAck);
@@ -178,9 +175,7 @@ fn a_sentence_is_said_where_it_is_true(#[case] happens: fn(&mut Fixture), #[case
 /// The RST is reported first by the end whose data it answers.
 #[test]
 fn data_is_drawn_before_the_reset_that_answers_it() {
-    let mut fixture = Fixture::new(80, PLAIN);
-    let mut wire = Wire::loopback();
-    fixture.open(&mut wire);
+    let (mut fixture, mut wire) = Fixture::opened(80, PLAIN);
     fixture.fin(&mut wire, CLIENT, FinWait1);
     fixture.go(&mut wire, SERVER, CloseWait);
     wire.acked[CLIENT] = 1;
@@ -197,9 +192,7 @@ fn data_is_drawn_before_the_reset_that_answers_it() {
 
 #[test]
 fn what_is_reported_late_is_drawn_where_it_happened() {
-    let mut fixture = Fixture::new(80, PLAIN);
-    let mut wire = Wire::loopback();
-    fixture.open(&mut wire);
+    let (mut fixture, wire) = Fixture::opened(80, PLAIN);
     fixture.now += MILLISECOND;
     fixture.reset(&wire, SERVER, Direction::Received);
     fixture.now -= MILLISECOND / 2;

@@ -11,7 +11,7 @@ use tracer_event::{
     close::{Initiator, Reason},
     endpoint::{Endpoint, Tuple},
     fixtures,
-    process::{Evidence, Owner, Process},
+    process::{Evidence, Owner},
     update::{
         Close, ConnectionSummary, Direction, Reset, Retransmit, Retransmitted, Role, Rst, Segment,
         Sequence, Source,
@@ -47,15 +47,13 @@ pub(super) struct Wire {
 pub(super) const CLIENT: usize = 0;
 pub(super) const SERVER: usize = 1;
 
-pub(super) fn subject(role: Role, local: &str, peer: &str, name: &[u8], pid: u32) -> Subject {
+pub(super) fn subject(role: Role, local: &str, peer: &str, name: &str, pid: u32) -> Subject {
     let endpoint = |text: &str| {
         let (address, port) = text.rsplit_once(':').unwrap();
         let address: IpAddr = address.trim_matches(['[', ']']).parse().unwrap();
         Endpoint::new(address, port.parse().unwrap())
     };
-    let mut comm = [0; 16];
-    comm[..name.len()].copy_from_slice(name);
-    let process = Process { pid, comm, start_ns: 1 };
+    let process = fixtures::process(pid, name);
     Subject {
         tuple: Tuple { local: endpoint(local), peer: endpoint(peer), netns: 1 },
         owner: Some(Owner { process, evidence: Evidence::Connect, fd: None, others: 0 }),
@@ -68,8 +66,8 @@ impl Wire {
     pub(super) fn between(client: &str, server: &str) -> Self {
         Self {
             ends: [
-                subject(Role::Client, client, server, b"curl", 4711),
-                subject(Role::Server, server, client, b"nginx", 900),
+                subject(Role::Client, client, server, "curl", 4711),
+                subject(Role::Server, server, client, "nginx", 900),
             ],
             states: [Closed, Listen],
             sent: [0; 2],
@@ -120,6 +118,13 @@ impl Fixture {
         Self { ladder, now: 75_000_000 * MILLISECOND, out: Vec::new() }
     }
 
+    /// With a connection that is open.
+    pub(super) fn opened(width: usize, style: Style) -> (Self, Wire) {
+        let (mut fixture, mut wire) = (Self::new(width, style), Wire::loopback());
+        fixture.open(&mut wire);
+        (fixture, wire)
+    }
+
     pub(super) fn emit(&mut self, update: &Update<'_>) {
         self.ladder.update(update, CLOCK.into(), &mut self.out);
     }
@@ -127,6 +132,11 @@ impl Fixture {
     /// One end enters a state, 20 µs after what was before.
     pub(super) fn go(&mut self, wire: &mut Wire, end: usize, to: State) {
         self.step(wire, end, to, Source::Tracepoint, None);
+    }
+
+    /// The same, one after the other.
+    pub(super) fn go_on(&mut self, wire: &mut Wire, steps: &[(usize, State)]) {
+        steps.iter().for_each(|&(end, to)| self.go(wire, end, to));
     }
 
     pub(super) fn close(&mut self, wire: &mut Wire, end: usize, reason: Reason) {
@@ -164,10 +174,8 @@ impl Fixture {
     }
 
     pub(super) fn open(&mut self, wire: &mut Wire) {
-        self.go(wire, CLIENT, SynSent);
-        self.go(wire, CLIENT, Established);
-        self.go(wire, SERVER, SynRecv);
-        self.go(wire, SERVER, Established);
+        self.go_on(wire, &[(CLIENT, SynSent), (CLIENT, Established)]);
+        self.go_on(wire, &[(SERVER, SynRecv), (SERVER, Established)]);
     }
 
     /// The FIN of an end, up to its arrival.

@@ -7,7 +7,7 @@ fn slices_get_longer_and_lose_nothing() {
     let mut timeline = Timeline::new(BEGUN);
     let hours = 48 * 3600;
     for time in (0..hours).step_by(60) {
-        let step = step(client(1, b"a"), time * SECOND, State::SynSent, State::Established);
+        let step = step(client(1, "a"), time * SECOND, State::SynSent, State::Established);
         timeline.update(&Update::Transition(&step));
     }
     let opened = timeline.counts(Event::Opened);
@@ -21,7 +21,7 @@ fn slices_get_longer_and_lose_nothing() {
 fn a_peak_between_two_moments_is_not_forgotten() {
     let mut timeline = Timeline::new(BEGUN);
     for (from, to) in [(State::Closed, State::SynSent), (State::SynSent, State::Closed)] {
-        timeline.update(&Update::Transition(&step(client(1, b"a"), 1, from, to)));
+        timeline.update(&Update::Transition(&step(client(1, "a"), 1, from, to)));
     }
     timeline.advance(BEGUN + 1000 * SECOND);
     let most = timeline.most(State::SynSent);
@@ -41,7 +41,7 @@ fn stays_are_timed(
 ) {
     for (index, state) in STATES.into_iter().enumerate() {
         let mut guests = Guests::default();
-        let subject = client(1, b"a");
+        let subject = client(1, "a");
         if let Some(from) = entered_from {
             guests.update(&Update::Transition(&step(subject, 2 * SECOND, from, state)));
         }
@@ -61,14 +61,14 @@ fn stays_are_timed(
 fn ports_are_counted_until_they_are_free_again() {
     let mut headroom = Headroom::default();
     for port in 1..=3 {
-        let begins = step(client(port, b"a"), SECOND, State::Closed, State::SynSent);
+        let begins = step(client(port, "a"), SECOND, State::Closed, State::SynSent);
         headroom.update(&Update::Transition(&begins));
     }
     for port in 1..=2 {
-        let ends = step(client(port, b"a"), 2 * SECOND, State::TimeWait, State::Closed);
+        let ends = step(client(port, "a"), 2 * SECOND, State::TimeWait, State::Closed);
         headroom.update(&Update::Transition(&ends));
     }
-    let begins = step(client(4, b"a"), 3 * SECOND, State::Closed, State::SynSent);
+    let begins = step(client(4, "a"), 3 * SECOND, State::Closed, State::SynSent);
     headroom.update(&Update::Transition(&begins));
     let taken = headroom.taken.sorted()[0].1;
     assert_eq!((taken.most, taken.at), (3, BEGUN + SECOND));
@@ -79,7 +79,7 @@ fn very_many_connections_take_little_room() {
     let mut gathered = gathered();
     let mut summary = Summary { complete: true, ..Summary::default() };
     for number in 0..300_000_u32 {
-        let mut subject = client((number % 60_000) as u16 + 1, format!("p{number}").as_bytes());
+        let mut subject = client((number % 60_000) as u16 + 1, &format!("p{number}"));
         subject.tuple.peer = Endpoint::new(std::net::Ipv4Addr::from(number).into(), 443);
         let time = u64::from(number) * 300_000;
         for (from, to) in [

@@ -10,8 +10,9 @@ use crate::top::{
 };
 use tracer_event::{
     endpoint::{Endpoint, Tuple},
-    finding::{Cause, Descriptors, Finding, Leak, Problem, Program, Service, Severity, Status},
-    header::{Degraded, Header, Mode},
+    finding::{Cause, Descriptors, Finding, Leak, Problem, Program, Service, Severity},
+    fixtures,
+    header::{Degraded, Header},
     process::{Evidence, Executable, Owner, Process},
     state::State,
     update::{Handshake, OwnedUpdate, Role, Subject, Transition},
@@ -23,9 +24,7 @@ const SECOND: u64 = 1_000_000_000;
 const NOW: u64 = 1_000 * SECOND;
 
 fn process() -> Process {
-    let mut comm = [0; 16];
-    comm[..7].copy_from_slice(b"hoarder");
-    Process { pid: 812, comm, start_ns: 7 }
+    Process { start_ns: 7, ..fixtures::process(812, "hoarder") }
 }
 
 fn tuple(port: u16) -> Tuple {
@@ -63,12 +62,9 @@ pub(in crate::top) fn row(state: State, port: u16, age: u64) -> Row {
 
 fn leak() -> Finding {
     let program = Program {
-        process: process(),
         executable: Some(Executable::of(b"/usr/bin/hoarder")),
         container: Some("lxc-shop".into()),
-        pod: None,
-        pod_name: None,
-        unit: None,
+        ..fixtures::program(process())
     };
     let leak = Leak {
         cause: Cause::Held,
@@ -90,32 +86,19 @@ fn leak() -> Finding {
         other_side: None,
         made: None,
     };
-    Finding {
-        time: NOW,
-        severity: Severity::Critical,
-        status: Status::Raised,
-        netns: 4_026_531_840,
-        entry: None,
-        problem: Problem::CloseWaitLeak(Box::new(leak)),
-    }
+    let problem = Problem::CloseWaitLeak(Box::new(leak));
+    Finding { netns: 4_026_531_840, ..fixtures::finding(NOW, Severity::Critical, problem) }
 }
 
 fn header() -> Header {
-    Header {
-        version: "0".into(),
-        kernel: "6.18".into(),
-        mode: Mode::Btf,
-        degraded: vec![Degraded {
-            feature: "accept".into(),
-            lost: "servers are named by their listener".into(),
-            reason: "tracefs is not mounted".into(),
-            remedy: "mount it".into(),
-        }],
-        options: vec!["top".into()],
-        host: None,
-        file: None,
-        partial: None,
-    }
+    let degraded = vec![Degraded {
+        feature: "accept".into(),
+        lost: "servers are named by their listener".into(),
+        reason: "tracefs is not mounted".into(),
+        remedy: "mount it".into(),
+    }];
+    let (version, kernel) = ("0".into(), "6.18".into());
+    Header { version, kernel, degraded, options: vec!["top".into()], ..fixtures::header() }
 }
 
 fn step(from: State, to: State, time: u64) -> OwnedUpdate {
