@@ -34,6 +34,28 @@ pub struct StuckHandshake {
     /// What is lost, where all of them show the same with their other ends on this host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost: Option<LostSegment>,
+    /// Other connections to that very service on which the peer has answered just now.
+    #[serde(default)]
+    pub answering: u64,
+}
+
+impl StuckHandshake {
+    fn to_compare(&self) -> Wording {
+        if self.answering > 0 {
+            wording!(
+                "remedy-compare-answering",
+                "the peer is not down: its accept queue is full (tracer diagnose on its host), or a firewall or NAT \
+                 between takes no more connections: compare with a plain connection (exit status 124: no answer to \
+                 that one either)"
+            )
+        } else {
+            wording!(
+                "remedy-compare",
+                "the peer is down, or a firewall drops the SYNs: compare with a plain connection (exit \
+                 status 124: no answer to that one either)"
+            )
+        }
+    }
 }
 
 impl Explain for StuckHandshake {
@@ -83,6 +105,10 @@ impl Explain for StuckHandshake {
                 times = Wording::count(self.retransmits.into(), "time"),
             ),
         )];
+        if self.answering > 0 {
+            let others = Wording::count(self.answering, "other connection");
+            lines.push(line("peer", wording!("answers-on", "answers on {others}", [others])));
+        }
         if let (Service::Here(local), Some(owner)) = (self.service, &self.process) {
             lines.push(line("listener", format!("{}, {}", listener(local), process(owner))));
         }
@@ -101,14 +127,10 @@ impl Explain for StuckHandshake {
         };
         match self.service {
             Service::There(_) if self.lost.is_some() => {}
-            Service::There(peer) => remedies.push(command(
-                wording!(
-                    "remedy-compare",
-                    "the peer is down, or a firewall drops the SYNs: compare with a plain connection (exit \
-                     status 124: no answer to that one either)"
-                ),
-                format!("{enter}{}", reachable(peer, peer.port)),
-            )),
+            Service::There(peer) => {
+                let compare = format!("{enter}{}", reachable(peer, peer.port));
+                remedies.push(command(self.to_compare(), compare));
+            }
             Service::Here(_) => remedies.push(command(
                 wording!(
                     "remedy-where-from",

@@ -226,6 +226,7 @@ fn others() -> [Finding; 8] {
             sockets: 2,
             retransmits: 4,
             lost: None,
+            answering: 0,
         })),
     ]
 }

@@ -195,7 +195,7 @@ fn probing(silence: &Silence<'_>) -> Option<u64> {
 }
 
 /// Nanoseconds since anything came from the peer.
-fn heard(comparison: &Comparison<'_>, seen: &Seen<'_>) -> Option<u64> {
+pub(super) fn heard(comparison: &Comparison<'_>, seen: &Seen<'_>) -> Option<u64> {
     let Record { last_ack, last_received, .. } = *seen.record;
     let since = |jiffy| timeouts::since(seen.record, jiffy, comparison.input.ticks);
     [since(last_ack), since(last_received)].into_iter().flatten().min()

@@ -8,6 +8,7 @@ use super::{
     accepting::is_deferred,
     attempts::Ends,
     comparison::{Comparison, Detector, Seen},
+    dead_peers::heard,
     queues,
 };
 use tracer_event::{
@@ -21,6 +22,8 @@ pub(super) const DETECTORS: &[Detector] = &[stuck];
 
 /// The second retransmission comes three seconds after the first attempt.
 const RETRANSMITS: u8 = 2;
+/// The first SYN was sent longer ago, nanoseconds.
+const JUST_NOW: u64 = 3_000_000_000;
 
 /// What is one finding.
 type Key = (u32, State, Option<[u8; 16]>, Service);
@@ -52,8 +55,17 @@ fn stuck(comparison: &Comparison<'_>) -> Vec<Finding> {
         };
         let new = || {
             let (sockets, retransmits, others) = (0, 0, 0);
-            let stuck =
-                StuckHandshake { state, process, others, service, sockets, retransmits, lost };
+            let answering = answering(comparison, seen.record.netns, service);
+            let stuck = StuckHandshake {
+                state,
+                process,
+                others,
+                service,
+                sockets,
+                retransmits,
+                lost,
+                answering,
+            };
             (stuck, HashSet::default())
         };
         let key = (seen.record.netns, state, process.map(|process| process.comm), service);
@@ -65,6 +77,17 @@ fn stuck(comparison: &Comparison<'_>) -> Vec<Finding> {
         group.lost = group.lost.filter(|one| lost == Some(*one));
     }
     groups.into_iter().filter_map(|(key, (stuck, _))| finding(comparison, &key, stuck)).collect()
+}
+
+/// Connections to a service on which the peer has answered just now.
+fn answering(comparison: &Comparison<'_>, netns: u32, service: Service) -> u64 {
+    let Service::There(peer) = service else { return 0 };
+    let answers = |seen: &&Seen<'_>| {
+        let tuple = seen.tuple();
+        (tuple.netns, tuple.peer) == (netns, peer)
+            && heard(comparison, seen).is_some_and(|time| time < JUST_NOW)
+    };
+    comparison.seen_in(State::Established).filter(answers).count() as u64
 }
 
 /// Nothing where the listener's queue is told.

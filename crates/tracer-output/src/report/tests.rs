@@ -65,6 +65,7 @@ fn diagnosis() -> Diagnosis {
             sockets: 1_234,
             retransmits: 5,
             lost: None,
+            answering: 0,
         }),
     ];
     let finding = |problem| Finding {

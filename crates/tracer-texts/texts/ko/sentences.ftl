@@ -529,6 +529,9 @@ remedy-more-time = 마치기 전에 강제 종료된다면: SIGKILL까지의 시
 remedy-reserve = connect()는 예약된 포트를 고르지 않음: 서버의 포트를 예약할 것
 remedy-compare-names = 재시도하는 클라이언트는 getsockname()과 getpeername()을 비교하여, 자기 자신에게 연결된 소켓을 닫을
     것
+answers-on = 다른 연결 { $others }개에는 응답함
+remedy-compare-answering = 상대는 살아 있음: accept 큐가 가득 찼거나(그 호스트에서 tracer diagnose), 사이의 방화벽이나 NAT가 연결을 더
+    받지 않음. 일반 연결과 비교할 것(종료 상태 124: 그것에도 응답이 없음)
 remedy-compare = 상대가 꺼져 있거나 방화벽이 SYN을 버림: 새 연결과 비교할 것(종료 상태 124: 그것에도 응답 없음)
 remedy-where-from = SYN 홍수이거나 SYN+ACK가 도착하지 않음: 어디서 오는지 볼 것
 remedy-see-timers = 타이머와 함께 보기

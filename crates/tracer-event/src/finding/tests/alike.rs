@@ -51,6 +51,7 @@ fn clients_of_one_name_are_counted() {
         sockets: 12,
         retransmits: 4,
         lost: None,
+        answering: 0,
     };
     let words = "app[900] and 11 more of that name get no answer: 12 connections to 10.0.0.9:443 \
                  in SYN_SENT";

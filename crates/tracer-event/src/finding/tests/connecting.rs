@@ -26,8 +26,16 @@ pub(super) fn failed(reason: Reason, attempts: u64) -> ConnectFailure {
 
 fn stuck(state: State, service: Service, lost: Option<LostSegment>) -> Finding {
     let process = Some(app(900).process);
-    let stuck =
-        StuckHandshake { state, process, others: 0, service, sockets: 2, retransmits: 4, lost };
+    let stuck = StuckHandshake {
+        state,
+        process,
+        others: 0,
+        service,
+        sockets: 2,
+        retransmits: 4,
+        lost,
+        answering: 0,
+    };
     of(Problem::StuckHandshake(stuck))
 }
 
@@ -105,4 +113,24 @@ fn what_is_over_is_said_to_be() {
     let words = "app[900] could not connect to 10.0.0.5:443 for 3.00s: 6 of 9 attempts refused; attempts have \
                  succeeded again for 9.00s";
     assert_eq!(finding.sentence().english(), words);
+}
+
+/// Who answers others is not down.
+#[test]
+fn a_peer_that_answers_on_other_connections_is_not_said_to_be_down() {
+    let told = |answering| {
+        let Problem::StuckHandshake(stuck) =
+            stuck(State::SynSent, Service::There(at("10.0.0.5", 443)), None).problem
+        else {
+            panic!("it is not")
+        };
+        let finding = of(Problem::StuckHandshake(StuckHandshake { answering, ..stuck }));
+        (shown(&finding), finding.remedies()[0].text.english().to_owned())
+    };
+    let (evidence, remedy) = told(0);
+    assert_eq!(evidence, ["tries: SYN retransmitted up to 4 times"]);
+    assert!(remedy.starts_with("the peer is down, or"), "{remedy}");
+    let (evidence, remedy) = told(5);
+    assert_eq!(evidence[1..], ["peer: answers on 5 other connections"]);
+    assert!(remedy.starts_with("the peer is not down"), "{remedy}");
 }

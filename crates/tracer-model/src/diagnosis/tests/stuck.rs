@@ -121,3 +121,26 @@ fn an_ack_that_does_not_arrive_is_one_finding(
         found.iter().map(|finding| (finding.problem.code(), finding.severity)).collect();
     assert_eq!(found, expected);
 }
+
+/// A client's end to port 443 of 10.0.0.2, of which something came so many seconds ago.
+fn to_https(n: u64, state: State, seconds: u64, retransmits: u8) -> Record {
+    let (local_port, peer_port) = (40_000 + n as u16, 443);
+    Record { local_port, peer_port, retransmits, ..socket(n, state, seconds) }
+}
+
+#[rstest]
+#[case::just_now(1, 2)]
+#[case::before(60, 0)]
+fn others_of_a_service_that_gets_no_syn_answered(#[case] seconds: u64, #[case] expected: u64) {
+    let records = vec![
+        to_https(1, State::SynSent, 5, 3),
+        to_https(2, State::Established, seconds, 0),
+        to_https(3, State::Established, seconds, 0),
+    ];
+    let found = between(records.clone(), records).findings;
+    let stuck = found.iter().find_map(|finding| match &finding.problem {
+        Problem::StuckHandshake(stuck) => Some(stuck.answering),
+        _ => None,
+    });
+    assert_eq!(stuck, Some(expected), "{found:?}");
+}

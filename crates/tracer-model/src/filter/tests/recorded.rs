@@ -66,6 +66,7 @@ fn stuck() -> Finding {
         sockets: 3,
         retransmits: 2,
         lost: None,
+        answering: 0,
     }))
 }
 

@@ -297,8 +297,8 @@ fn others() -> BoxedStrategy<Problem> {
                 Problem::Descriptors(OutOfDescriptors { program, descriptors, holds })
             }
         ),
-        (state(), who(), service(), any::<(u64, u64, u8)>(), lost()).prop_map(
-            |(state, process, service, (others, sockets, retransmits), lost)| {
+        (state(), who(), service(), any::<(u64, u64, u8, u64)>(), lost()).prop_map(
+            |(state, process, service, (others, sockets, retransmits, answering), lost)| {
                 Problem::StuckHandshake(StuckHandshake {
                     state,
                     process,
@@ -307,6 +307,7 @@ fn others() -> BoxedStrategy<Problem> {
                     sockets,
                     retransmits,
                     lost,
+                    answering,
                 })
             }
         ),
