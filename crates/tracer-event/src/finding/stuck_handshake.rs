@@ -40,7 +40,7 @@ pub struct StuckHandshake {
 }
 
 impl StuckHandshake {
-    fn to_compare(&self) -> Wording {
+    fn why_compare(&self) -> Wording {
         if self.answering > 0 {
             wording!(
                 "remedy-compare-answering",
@@ -129,7 +129,7 @@ impl Explain for StuckHandshake {
             Service::There(_) if self.lost.is_some() => {}
             Service::There(peer) => {
                 let compare = format!("{enter}{}", reachable(peer, peer.port));
-                remedies.push(command(self.to_compare(), compare));
+                remedies.push(command(self.why_compare(), compare));
             }
             Service::Here(_) => remedies.push(command(
                 wording!(

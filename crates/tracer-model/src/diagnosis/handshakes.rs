@@ -53,21 +53,7 @@ fn stuck(comparison: &Comparison<'_>) -> Vec<Finding> {
             }
             _ => ends.lost(comparison, seen),
         };
-        let new = || {
-            let (sockets, retransmits, others) = (0, 0, 0);
-            let answering = answering(comparison, seen.record.netns, service);
-            let stuck = StuckHandshake {
-                state,
-                process,
-                others,
-                service,
-                sockets,
-                retransmits,
-                lost,
-                answering,
-            };
-            (stuck, HashSet::default())
-        };
+        let new = || (none(state, process, service, lost), HashSet::default());
         let key = (seen.record.netns, state, process.map(|process| process.comm), service);
         let (group, processes) = groups.entry(key).or_insert_with(new);
         processes.extend(process);
@@ -77,6 +63,17 @@ fn stuck(comparison: &Comparison<'_>) -> Vec<Finding> {
         group.lost = group.lost.filter(|one| lost == Some(*one));
     }
     groups.into_iter().filter_map(|(key, (stuck, _))| finding(comparison, &key, stuck)).collect()
+}
+
+/// Of no sockets yet.
+const fn none(
+    state: State,
+    process: Option<Process>,
+    service: Service,
+    lost: Option<LostSegment>,
+) -> StuckHandshake {
+    let (sockets, retransmits, others, answering) = (0, 0, 0, 0);
+    StuckHandshake { state, process, others, service, sockets, retransmits, lost, answering }
 }
 
 /// Connections to a service on which the peer has answered just now.
@@ -94,13 +91,14 @@ fn answering(comparison: &Comparison<'_>, netns: u32, service: Service) -> u64 {
 fn finding(
     comparison: &Comparison<'_>,
     &(netns, state, ..): &Key,
-    stuck: StuckHandshake,
+    mut stuck: StuckHandshake,
 ) -> Option<Finding> {
     if let Service::There(peer) = stuck.service
         && queues::is_told_full(comparison, netns, peer)
     {
         return None;
     }
+    stuck.answering = answering(comparison, netns, stuck.service);
     // Clients that do not answer are the internet's noise, unless they are here and do.
     let is_noise = state != State::SynSent && stuck.lost != Some(LostSegment::Ack);
     let severity = if is_noise { Severity::Info } else { Severity::Warning };
