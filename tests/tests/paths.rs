@@ -4,11 +4,13 @@
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::json;
-use tracer_tests::{case::Hosts, kernel::lacks, link::Link, record::Record, remedy::succeeds};
+use tracer_tests::{
+    case::Hosts, kernel::lacks, link::Link, record::Record, remedy::succeeds, slowness::allowed,
+};
 
 /// As a program in a container, or a database with its default.
 #[test]
@@ -182,4 +184,47 @@ say('asking'); hold()",
     let found = diagnosis.only("retransmissions");
     assert_eq!(lost(found)["processes"][0]["pid"], server.pid(), "{found}");
     assert!(hosts.diagnose(1, "2s").all("retransmissions").is_empty(), "the client's side");
+}
+
+/// As behind a firewall or NAT that has lost one direction of its entry.
+#[test]
+fn a_way_that_is_lost_in_one_direction_is_told_at_the_end_that_is_not_heard() {
+    let hosts = Hosts::connected();
+    let link = hosts.link();
+    link.lose(|from, segment| from == 0 && !segment.data.is_empty());
+    let (server, _) = hosts.start(
+        0,
+        "server",
+        "
+l = listen('10.89.0.1', 8080); say('listening')
+def serve(c):
+    while data := c.recv(100): c.sendall(b'answer')
+while True: c, _ = l.accept(); threading.Thread(target=serve, args=(c,), daemon=True).start()",
+    );
+    let (_client, _) = hosts.start(
+        1,
+        "client",
+        "
+k = [socket.create_connection(('10.89.0.1', 8080)) for _ in range(3)]
+say('connected')
+while True:
+    for one in k: one.sendall(b'ask')
+    time.sleep(.5)",
+    );
+    let deadline = Instant::now() + allowed(Duration::from_secs(40));
+    let found = loop {
+        let diagnosis = hosts.diagnose(0, "1s");
+        match diagnosis.all("dead_peer").first() {
+            Some(found) => break (*found).clone(),
+            None => {
+                assert!(Instant::now() < deadline, "six retransmissions take some fifteen seconds")
+            }
+        }
+    };
+    let evidence = found.at("/finding/evidence");
+    assert_eq!(evidence["unanswered"], "one_way", "{found}");
+    assert_eq!(evidence["sockets"], 3, "{found}");
+    assert_eq!(evidence["processes"][0]["pid"], server.pid(), "{found}");
+    let text = found.text("/finding/text").unwrap();
+    assert!(text.starts_with("10.89.0.2 sends, but acknowledges nothing: "), "{text}");
 }

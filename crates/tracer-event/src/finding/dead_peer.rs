@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     duration::{count, duration, grouped},
-    phrase::{Wording, wording},
+    phrase::{Phrase, Wording, wording},
 };
 
 /// What a peer does not answer.
@@ -22,6 +22,8 @@ use crate::{
 pub enum Unanswered {
     /// Data, retransmitted again and again.
     Data,
+    /// The same, though the peer sends: it does not get what is sent to it.
+    OneWay,
     /// A FIN alone.
     Fin,
     /// Probes of a closed window, which is all that may be sent.
@@ -121,6 +123,13 @@ impl DeadPeer {
         Wording::new(english, peers)
     }
 
+    fn acknowledges(&self) -> Wording {
+        match self.connections.peers.len() {
+            0 | 1 => wording!("acknowledges-nothing", "acknowledges nothing"),
+            _ => Wording::new("acknowledge nothing", Phrase::new("acknowledges-nothing")),
+        }
+    }
+
     /// Where the peer is there, it is the path to it.
     fn of_path(&self, enter: &str) -> Option<Remedy> {
         if self.black_hole {
@@ -133,6 +142,13 @@ impl DeadPeer {
                 ),
                 format!("{enter}sysctl -w net.ipv4.tcp_mtu_probing=1"),
             ));
+        }
+        if self.unanswered == Unanswered::OneWay {
+            return Some(advice(wording!(
+                "remedy-one-way",
+                "the way to the peer is lost, the way back is not: look for a firewall or NAT, or a route that only \
+                 one direction takes, between"
+            )));
         }
         (self.answering > 0 && !self.never_answered).then(|| {
             advice(wording!(
@@ -147,7 +163,8 @@ impl DeadPeer {
     fn of_peer(&self, enter: &str) -> Vec<Remedy> {
         let Self { connections, .. } = self;
         let mut remedies = Vec::new();
-        let is_there = self.black_hole || self.answering > 0;
+        let is_there =
+            self.black_hole || self.answering > 0 || self.unanswered == Unanswered::OneWay;
         if let (Some(&(peer, _)), false) = (connections.peers.first(), is_there) {
             // Nobody listens on a client's port; a host that is there refuses.
             let port = match connections.service {
@@ -203,7 +220,7 @@ impl Explain for DeadPeer {
     fn about() -> About {
         About {
             when: "three retransmissions or two keepalive probes in a row have no answer, and nothing else was heard \
-                   from the peer on the connection; info where it is less than a tenth of a service's clients, or where the process \
+                   from the peer on the connection, or six retransmissions, and it sends all the same; info where it is less than a tenth of a service's clients, or where the process \
                    has closed",
             evidence: "the retransmission counters and timers of the last snapshot, and the last acknowledgement of \
                        each socket, also of the other connections to the peer",
@@ -218,10 +235,18 @@ impl Explain for DeadPeer {
         let left = self.gives_up.map(|left| {
             wording!("gives-up", "; the kernel gives up in {left}", left = duration(left))
         });
-        if self.answering > 0 {
+        if self.answering > 0 && self.unanswered != Unanswered::OneWay {
             return self.on_some(since, connections, left);
         }
         match self.unanswered {
+            Unanswered::OneWay => wording!(
+                "dead-peer-one-way",
+                "{peers}, but {acknowledges}: {bytes} for {since} on {connections}{left}",
+                [since, connections, left],
+                peers = self.peers_that(["sends", "send"]),
+                acknowledges = self.acknowledges(),
+                bytes = Wording::count(self.unacknowledged, "byte")
+            ),
             Unanswered::Fin => wording!(
                 "dead-peer-fin",
                 "{peers}: FIN unacknowledged for {since} on {connections}{left}",
@@ -255,7 +280,7 @@ impl Explain for DeadPeer {
             lines.push(line("last heard", ago));
         }
         let tries = match self.unanswered {
-            Unanswered::Data | Unanswered::Fin => {
+            Unanswered::Data | Unanswered::OneWay | Unanswered::Fin => {
                 let times = Wording::count(self.tries.into(), "time");
                 wording!("sent-again", "retransmitted {times}", [times])
             }

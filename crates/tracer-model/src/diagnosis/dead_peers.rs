@@ -23,6 +23,8 @@ pub(super) const DETECTORS: &[Detector] = &[dead_peers];
 
 /// The third retransmission comes seven time-outs after the segment.
 const RETRANSMISSIONS: u8 = 3;
+/// Where the peer sends all the same: this takes some ten seconds.
+const ONE_WAY: u8 = 6;
 /// Probes of a closed window in a row.
 const WINDOW_PROBES: u8 = 3;
 /// The last one may be on its way.
@@ -172,10 +174,19 @@ fn member<'a>(comparison: &Comparison<'_>, seen: &'a Seen<'a>) -> Option<(Unansw
         _ => return None,
     };
     // The peer has answered something meanwhile: it is there.
-    if heard.is_some_and(|heard| heard + TICK < since) {
-        return None;
-    }
+    let unanswered = match heard.is_some_and(|heard| heard + TICK < since) {
+        false => unanswered,
+        true if is_one_way(unanswered, tries, heard, since) => Unanswered::OneWay,
+        true => return None,
+    };
     Some((unanswered, Member { seen, since, heard, tries, gives_up: silence.gives_up() }))
+}
+
+/// Whether the peer was still heard long after what it does not acknowledge was sent again.
+fn is_one_way(unanswered: Unanswered, tries: u8, heard: Option<u64>, since: u64) -> bool {
+    unanswered == Unanswered::Data
+        && tries >= ONE_WAY
+        && heard.is_some_and(|heard| heard + FRESH < since)
 }
 
 fn retransmitting(seen: &Seen<'_>, silence: &Silence<'_>) -> Option<(Unanswered, u8, u64)> {
@@ -223,9 +234,10 @@ fn finding(
         connections,
         answering: others,
         never_answered: members.iter().all(Member::is_unanswered),
-        black_hole: others > 0
+        black_hole: (others > 0 && unanswered == Unanswered::Data
+            || unanswered == Unanswered::OneWay)
             && comparison.facts(netns).and_then(|facts| facts.mtu_probing) == Some(0)
-            && members.iter().all(|member| unanswered == Unanswered::Data && member.is_full()),
+            && members.iter().all(Member::is_full),
     };
     // Where nobody holds them, nobody waits.
     let severity = if dead.connections.orphans == dead.connections.sockets {

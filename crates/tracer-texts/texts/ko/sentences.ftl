@@ -91,6 +91,9 @@ remedy-full-queue = listener가 accept()를 더 빨리 불러야 함: 필터 없
 
 # dead_peer, peer_not_reading, no_keepalive
 dead-peer-fin = { $peers }: 응답 없음. FIN이 { $since } 동안 확인 응답을 받지 못함, { $connections }{ $left }
+dead-peer-one-way = { $peers }: 보내 오지만 { $acknowledges }. { $bytes }바이트, { $since } 동안, { $connections }{ $left }
+acknowledges-nothing = 아무것도 확인 응답하지 않음
+remedy-one-way = 상대로 가는 쪽만 유실되고 오는 쪽은 통함: 사이의 방화벽이나 NAT, 한 방향만 지나는 경로를 찾을 것
 dead-peer-probes = { $peers }: 응답 없음. keepalive 프로브 { $tries }개에 { $since } 동안 응답 없음,
     { $connections }{ $left }
 dead-peer-data = { $peers }: 응답 없음. { $bytes }바이트가 { $since } 동안 확인 응답을 받지 못함,

@@ -159,6 +159,9 @@ sentences! {
     dead(Unanswered::Fin, connections(THERE(), 2, 2)) =>
         "10.0.0.9:5432 is silent: FIN unacknowledged for 5.00s on 2 connections to 10.0.0.9:5432, \
          closed by app[900]; the kernel gives up in 15m20s";
+    dead(Unanswered::OneWay, connections(HERE(), 1, 0)) =>
+        "10.0.0.9 sends, but acknowledges nothing: 20,000 bytes for 5.00s on 1 connection of \
+         app[900] to 10.0.0.1:80 here; the kernel gives up in 15m20s";
     dead(Unanswered::KeepaliveProbes, two_peers()) =>
         "10.0.0.9 and 1 more peer are silent: 4 keepalive probes unanswered for 5.00s on 3 \
          connections of app[900] to 10.0.0.1:80 here; the kernel gives up in 15m20s";
