@@ -217,7 +217,7 @@ while True:
         match diagnosis.all("dead_peer").first() {
             Some(found) => break (*found).clone(),
             None => {
-                assert!(Instant::now() < deadline, "six retransmissions take some fifteen seconds")
+                assert!(Instant::now() < deadline, "six retransmissions take some fifteen seconds");
             }
         }
     };

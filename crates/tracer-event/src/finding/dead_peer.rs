@@ -123,6 +123,18 @@ impl DeadPeer {
         Wording::new(english, peers)
     }
 
+    /// Of peers that are not reached.
+    fn one_way(&self, since: String, connections: Wording, left: Option<Wording>) -> Wording {
+        wording!(
+            "dead-peer-one-way",
+            "{peers}, but {acknowledges}: {bytes} for {since} on {connections}{left}",
+            [since, connections, left],
+            peers = self.peers_that(["sends", "send"]),
+            acknowledges = self.acknowledges(),
+            bytes = Wording::count(self.unacknowledged, "byte")
+        )
+    }
+
     fn acknowledges(&self) -> Wording {
         match self.connections.peers.len() {
             0 | 1 => wording!("acknowledges-nothing", "acknowledges nothing"),
@@ -239,14 +251,7 @@ impl Explain for DeadPeer {
             return self.on_some(since, connections, left);
         }
         match self.unanswered {
-            Unanswered::OneWay => wording!(
-                "dead-peer-one-way",
-                "{peers}, but {acknowledges}: {bytes} for {since} on {connections}{left}",
-                [since, connections, left],
-                peers = self.peers_that(["sends", "send"]),
-                acknowledges = self.acknowledges(),
-                bytes = Wording::count(self.unacknowledged, "byte")
-            ),
+            Unanswered::OneWay => self.one_way(since, connections, left),
             Unanswered::Fin => wording!(
                 "dead-peer-fin",
                 "{peers}: FIN unacknowledged for {since} on {connections}{left}",
