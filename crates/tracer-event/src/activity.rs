@@ -94,10 +94,10 @@ pub struct Doing {
 }
 
 impl Doing {
-    /// Whether it has done nothing but compute: none of its threads waits.
+    /// Whether it has computed all the time.
     pub fn computes(&self) -> bool {
         const ALL: u32 = 90;
-        self.waits.is_empty() && self.blocked == 0 && self.cpu_percent >= Some(ALL)
+        self.blocked == 0 && self.cpu_percent >= Some(ALL)
     }
 }
 
@@ -128,6 +128,8 @@ pub struct Activity {
     /// The descriptors that it waits for, by accept(), recv() or epoll; `None` where that was not
     /// asked, or cannot be seen.
     pub served: Option<BTreeSet<u32>>,
+    /// Those of them that are registered only with epoll instances in which no thread waits now.
+    pub unattended: BTreeSet<u32>,
     /// The descriptors of connections in whose system calls threads wait, and whether to send.
     pub calls: BTreeMap<u32, bool>,
 }
@@ -144,7 +146,22 @@ impl Activity {
     /// not read it either. False where that is not known.
     pub fn leaves_unread(&self, fd: u32) -> bool {
         use WaitKind::{Accept, Child, Events, Lock, Receive, Sleep};
-        self.is_off(fd, &[Accept, Child, Events, Lock, Receive, Sleep])
+        self.attended().is_off(fd, &[Accept, Child, Events, Lock, Receive, Sleep])
+    }
+
+    /// Whether one thread runs, and no other waits for a certain descriptor or for other peers, as
+    /// the idle threads of a pool wait for work. False where that is not known.
+    pub fn leaves_to_one(&self, fd: u32) -> bool {
+        use WaitKind::{Accept, Child, Events, Lock, Sleep};
+        let others = Self { running: 0, ..self.attended() };
+        let are_off = || others.is_off(fd, &[Accept, Child, Events, Lock, Sleep]);
+        self.running == 1 && self.blocked == 0 && (self.waits.is_empty() || are_off())
+    }
+
+    /// The same without what nobody waits for at this moment.
+    fn attended(&self) -> Self {
+        let served = self.served.as_ref().map(|served| served - &self.unattended);
+        Self { served, ..self.clone() }
     }
 
     /// Whether all threads wait in accept(), so that nobody reads any connection, or would write to
@@ -215,6 +232,39 @@ mod tests {
         #[case] leaves: bool,
     ) {
         assert_eq!(activity(functions, served).leaves_unread(4), leaves);
+    }
+
+    /// As execSync() of node waits in an event loop of its own. It may be back in the other one in a
+    /// moment: for longer silence than that of a request it is not enough.
+    #[test]
+    fn an_epoll_instance_in_which_nobody_waits_is_no_reader() {
+        let outside = Activity {
+            unattended: BTreeSet::from([4]),
+            ..activity(&["ep_poll", "futex_wait_queue"], Some(vec![4, 9]))
+        };
+        assert!(outside.leaves_unread(4) && !outside.leaves_unread(9));
+        assert!(!outside.ignores(4));
+    }
+
+    #[rstest]
+    #[case::alone(1, &[], None, true)]
+    #[case::beside_idle_threads(1, &["futex_do_wait", "hrtimer_nanosleep"], Some(vec![]), true)]
+    #[case::beside_another_loop(1, &["ep_poll"], Some(vec![9]), true)]
+    #[case::beside_its_loop(1, &["ep_poll"], Some(vec![4]), false)]
+    #[case::beside_a_loop_of_anything(1, &["ep_poll"], None, false)]
+    #[case::beside_its_reader(1, &["futex_do_wait", "wait_woken"], Some(vec![4]), false)]
+    #[case::beside_one_that_works(1, &["futex_do_wait", "pipe_read"], Some(vec![]), false)]
+    #[case::beside_one_that_runs(2, &["futex_do_wait"], Some(vec![]), false)]
+    #[case::all_wait(0, &["futex_do_wait"], Some(vec![]), false)]
+    fn a_thread_that_runs_is_the_only_one_that_could_read(
+        #[case] running: u32,
+        #[case] functions: &[&str],
+        #[case] served: Option<Vec<u32>>,
+        #[case] is_only: bool,
+    ) {
+        let activity = Activity { running, ..activity(functions, served) };
+        assert_eq!(activity.leaves_to_one(4), is_only);
+        assert!(!Activity { blocked: 1, ..activity }.leaves_to_one(4));
     }
 
     #[rstest]

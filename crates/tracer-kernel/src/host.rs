@@ -26,7 +26,7 @@ use tracer_event::{
     process::Halt,
     state::State,
 };
-use tracer_model::{connection::SocketId, held, table::Snapshot, unread::unread_for};
+use tracer_model::{connection::SocketId, held, table::Snapshot, unread::is_suspicious};
 use tracer_wire::Record;
 
 /// Settings and counters of the namespace that the calling thread is in.
@@ -96,7 +96,7 @@ pub(super) fn processes_of(snapshot: &Snapshot) -> BTreeMap<u32, ProcessFacts> {
     let ticks = time::ticks();
     let silent = held::silent(&snapshot.records, &snapshot.holders, ticks);
     let left: HashSet<SocketId> = silent.by_listener.into_iter().map(SocketId::of).collect();
-    let unread = snapshot.records.iter().filter(|record| unread_for(record, ticks).is_some());
+    let unread = snapshot.records.iter().filter(|record| is_suspicious(record, ticks));
     let waited_at = snapshot.records.iter().filter(|record| {
         State::from_kernel(record.new_state) == Some(State::Listen) && record.accept_queue > 0
     });

@@ -38,7 +38,7 @@ impl Explain for NotReading {
         About {
             when: "data has come on accepted connections, and for four seconds nothing was read or answered, while the \
                    processes that hold them are halted, or no thread of theirs runs, reads from these connections or \
-                   waits for them, and they wait for nobody else, or their only thread has computed all the time; a warning for three or more, or after 30 s",
+                   waits for them, and they wait for nobody else, or one thread has computed all the time while no other waited for them; a warning for three or more, or after 30 s",
             evidence: "the sequence numbers of both snapshots, the times of the last data, who holds the connections, \
                        and what the holders wait for: the functions that their threads sleep in, the descriptors of \
                        their system calls and epoll instances with the events asked for",
