@@ -1,4 +1,4 @@
-//! `not_reading`: a server does not read what its clients have sent.
+//! `not_reading`: a server does not read what its clients have sent, or a halted process what came.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use crate::{
     phrase::{Wording, wording},
 };
 
-/// Accepted connections whose data nobody reads.
+/// Connections whose data nobody reads: accepted ones, or any of halted processes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NotReading {
     /// Which.
@@ -36,7 +36,7 @@ pub struct NotReading {
 impl Explain for NotReading {
     fn about() -> About {
         About {
-            when: "data has come on accepted connections, and for four seconds nothing was read or answered, while the \
+            when: "data has come on accepted connections (on any, if who holds them is halted), and for four seconds nothing was read or answered, while the \
                    processes that hold them are halted, or no thread of theirs runs, reads from these connections or \
                    waits for them, and they wait for nobody else, or one thread has computed all the time while no other waited for them; a warning for three or more, or after 30 s",
             evidence: "the sequence numbers of both snapshots, the times of the last data, who holds the connections, \

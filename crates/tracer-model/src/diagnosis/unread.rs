@@ -1,4 +1,4 @@
-//! Servers that do not read what their clients have sent.
+//! Servers that do not read what their clients have sent, and whoever is halted before it has read.
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
@@ -27,7 +27,8 @@ const LONG: u64 = 30_000_000_000;
 /// A computation that takes longer keeps all others waiting.
 const COMPUTATION: u64 = 10_000_000_000;
 
-/// Accepted connections with data that nobody reads or waits for.
+/// Accepted connections with data that nobody reads or waits for. What a server sends unasked its
+/// client may read later; not so while it is halted.
 fn unread(comparison: &Comparison<'_>) -> Vec<Finding> {
     let stands = |seen: &&Seen<'_>| stands_still(comparison, seen);
     let found: Vec<&Seen<'_>> = comparison.seen.iter().filter(stands).collect();
@@ -44,8 +45,9 @@ fn unread(comparison: &Comparison<'_>) -> Vec<Finding> {
                 || computes(comparison, holder)
         };
         let is_here = matches!(comparison.service(&seen.tuple()), Service::Here(_));
+        let are_halted = holders.iter().all(|holder| halt(comparison, holder).is_some());
         if !holders.is_empty()
-            && is_here
+            && (is_here || are_halted)
             && holders.iter().all(is_left)
             && !is_told(comparison, holders)
             && comparison.wants_seen(seen)

@@ -102,16 +102,24 @@ fn what_is_read_slowly_or_not_asked_is_not_told() {
     assert!(unread(&told(&[client], "ep_poll", Some(&[]))).is_none());
 }
 
-#[test]
-fn a_halted_server_is_told_with_that() {
+#[rstest]
+#[case::a_server(8_080, 40_001, Some(Halt::Stopped), true)]
+#[case::a_client(40_001, 443, Some(Halt::Frozen), true)]
+#[case::a_client_that_may_read_later(40_001, 443, None, false)]
+fn who_is_halted_is_told_with_that(
+    #[case] local_port: u16,
+    #[case] peer_port: u16,
+    #[case] halted: Option<Halt>,
+    #[case] is_told: bool,
+) {
     let at = |time| {
-        let mut look = server(time, &[asked(0, 8)], "do_signal_stop", None);
-        look.host.processes.get_mut(&900).unwrap().halted = Some(Halt::Stopped);
+        let record = Record { local_port, peer_port, ..asked(0, 8) };
+        let mut look = server(time, &[record], "do_signal_stop", None);
+        look.host.processes.get_mut(&900).unwrap().halted = halted;
         look
     };
     let diagnosis = find(&at(SECOND), &at(SECOND + OBSERVED));
-    let (_, unread) = unread(&diagnosis).unwrap();
-    assert_eq!(unread.halted, Some(Halt::Stopped));
+    assert_eq!(unread(&diagnosis).map(|(_, unread)| unread.halted), is_told.then_some(halted));
 }
 
 /// A thread that comes back to its event loop, or has just begun to wait for something else.
