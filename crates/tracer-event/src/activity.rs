@@ -14,6 +14,12 @@ pub enum WaitKind {
     Accept,
     /// Data of a peer: recv(), read().
     Receive,
+    /// A peer that answers: connect().
+    Connect,
+    /// A datagram.
+    Datagram,
+    /// Room in a pipe: write().
+    Pipe,
     /// What is registered with an epoll instance.
     Events,
     /// poll() or select(): of which descriptors cannot be seen.
@@ -32,12 +38,15 @@ pub enum WaitKind {
 
 /// Functions by parts of their names, on Linux 5.10 to 7.2: the names of the innermost ones change,
 /// and depend on what the compiler has inlined.
-const FUNCTIONS: [(&str, WaitKind); 18] = [
+const FUNCTIONS: [(&str, WaitKind); 21] = [
     ("inet_csk_accept", WaitKind::Accept),
     ("inet_csk_wait_for_connect", WaitKind::Accept),
     ("wait_woken", WaitKind::Receive),
     ("sk_wait_data", WaitKind::Receive),
     ("tcp_recvmsg", WaitKind::Receive),
+    ("inet_wait_for_connect", WaitKind::Connect),
+    ("wait_for_more_packets", WaitKind::Datagram),
+    ("pipe_write", WaitKind::Pipe),
     ("ep_poll", WaitKind::Events),
     ("epoll_wait", WaitKind::Events),
     ("poll_schedule_timeout", WaitKind::Poll),
@@ -99,6 +108,19 @@ impl Doing {
         const ALL: u32 = 90;
         self.blocked == 0 && self.cpu_percent >= Some(ALL)
     }
+
+    /// Where its threads wait, if it is one place: those that wait for a lock wait for others, or
+    /// have nothing to do. Of several places nobody knows which matters.
+    pub fn cause(&self) -> Option<&Wait> {
+        let kind = |wait: &Wait| WaitKind::of(&wait.function);
+        let mut others = self.waits.iter().filter(|wait| kind(wait) != WaitKind::Lock);
+        let Some(first) = others.next() else { return self.waits.first() };
+        let is_alike = |wait: &Wait| match kind(wait) {
+            WaitKind::Other => wait.function == first.function,
+            known => known == kind(first),
+        };
+        others.all(is_alike).then_some(first)
+    }
 }
 
 /// A peer that a process waits for.
@@ -145,8 +167,8 @@ impl Activity {
     /// Whether no thread runs, or waits for a certain descriptor: those that wait for other peers do
     /// not read it either. False where that is not known.
     pub fn leaves_unread(&self, fd: u32) -> bool {
-        use WaitKind::{Accept, Child, Events, Lock, Receive, Sleep};
-        self.attended().is_off(fd, &[Accept, Child, Events, Lock, Receive, Sleep])
+        use WaitKind::{Accept, Child, Connect, Events, Lock, Receive, Sleep};
+        self.attended().is_off(fd, &[Accept, Child, Connect, Events, Lock, Receive, Sleep])
     }
 
     /// Whether one thread runs, and no other waits for a certain descriptor or for other peers, as
@@ -265,6 +287,22 @@ mod tests {
         let activity = Activity { running, ..activity(functions, served) };
         assert_eq!(activity.leaves_to_one(4), is_only);
         assert!(!Activity { blocked: 1, ..activity }.leaves_to_one(4));
+    }
+
+    #[rstest]
+    #[case::one_place(&["ep_poll"], Some("ep_poll"))]
+    #[case::idle_threads(&["futex_do_wait", "hrtimer_nanosleep"], Some("hrtimer_nanosleep"))]
+    #[case::a_lock(&["futex_wait_queue", "futex_do_wait"], Some("futex_wait_queue"))]
+    #[case::by_two_names(&["ep_poll", "do_epoll_wait"], Some("ep_poll"))]
+    #[case::several(&["wait_woken", "hrtimer_nanosleep"], None)]
+    #[case::several_unknown(&["pipe_read", "folio_wait_bit"], None)]
+    #[case::none(&[], None)]
+    fn idle_threads_do_not_say_what_a_process_waits_for(
+        #[case] functions: &[&str],
+        #[case] cause: Option<&str>,
+    ) {
+        let doing = Doing { waits: activity(functions, None).waits, ..Doing::default() };
+        assert_eq!(doing.cause().map(|wait| &*wait.function), cause);
     }
 
     #[rstest]

@@ -137,13 +137,13 @@ impl Explain for AcceptWait {
         }
         let who = programs(&from.processes);
         if self.descriptors.is_some_and(|descriptors| descriptors.open >= descriptors.limit) {
-            return vec![no_descriptor_left(who)];
+            return vec![no_descriptor_left(&from.processes)];
         }
         let mut remedies = vec![if self.listened.is_some() {
             advice(wording!(
                 "remedy-inherited-listener",
-                "{who} has inherited the listener: end it, or close the descriptor in it; open \
-                 listeners with SOCK_CLOEXEC",
+                "{who} inherited the listener: end what does not serve, or close the descriptor \
+                 there; open listeners with SOCK_CLOEXEC",
                 [who]
             ))
         } else if self.moves {
@@ -151,7 +151,7 @@ impl Explain for AcceptWait {
         } else {
             advice(wording!(
                 "remedy-accept",
-                "{who} must call accept(): free what it waits for; restarting it frees the queue",
+                "{who} must call accept(): remove what holds that up; a restart frees the queue",
                 [who]
             ))
         }];

@@ -348,7 +348,7 @@ fn never_accepted(leak: &Leak) -> Vec<Remedy> {
         return resume(halt, pid);
     }
     if leak.descriptors.is_some_and(|descriptors| descriptors.open >= descriptors.limit) {
-        return vec![no_descriptor_left(programs(&from.processes))];
+        return vec![no_descriptor_left(&from.processes)];
     }
     let mut remedies = vec![advice(wording!(
         "remedy-where-stuck",

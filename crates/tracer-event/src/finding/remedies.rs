@@ -1,6 +1,6 @@
 //! Remedies that several findings have.
 
-use super::{Halt, Remedy};
+use super::{Halt, Program, Remedy, alike::who_do};
 use crate::phrase::{Wording, wording};
 
 pub(super) fn advice(text: Wording) -> Remedy {
@@ -35,11 +35,11 @@ pub(super) fn accept_faster(who: Wording) -> Remedy {
     ))
 }
 
-pub(super) fn no_descriptor_left(who: Wording) -> Remedy {
+pub(super) fn no_descriptor_left(who: &[Program]) -> Remedy {
     advice(wording!(
         "remedy-no-descriptor",
-        "{who} has no descriptor left to accept with: see that finding",
-        [who]
+        "{who} no descriptor left to accept with: see that finding",
+        who = who_do(who, "has", "have")
     ))
 }
 

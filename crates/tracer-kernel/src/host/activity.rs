@@ -104,6 +104,11 @@ fn note_call(thread: &Path, function: String, known: &mut Calls, found: &mut Act
         return "sk_stream_wait_close".to_owned();
     }
     let fd = first_argument(&text);
+    if calls(&text, &[libc::SYS_connect]) {
+        // So older kernels call it; it sleeps in `wait_woken` as well.
+        found.calls.extend(fd.map(|fd| (fd, false)));
+        return "inet_wait_for_connect".to_owned();
+    }
     found.reading_input += u32::from(fd == Some(0));
     if let Some(fd) = fd.filter(|_| kind == WaitKind::Receive) {
         found.calls.insert(fd, sends(&text));

@@ -1,11 +1,15 @@
 //! What is said of connections that wait, are held by somebody else, or are with themselves.
 
 use super::*;
-use crate::activity::{Doing, Wait};
+use crate::activity::{Awaited, Doing, Wait};
 
 fn doing(function: &str, cpu_percent: u32, blocked: u32) -> Doing {
     let waits = vec![Wait { function: function.into(), threads: 2 }];
     Doing { cpu_percent: Some(cpu_percent), blocked, waits, on: None }
+}
+
+fn database() -> Awaited {
+    Awaited { takes_nothing: false, peer: at("10.0.0.2", 5432), process: None }
 }
 
 fn wait(doing: Option<Doing>, moves: bool) -> AcceptWait {
@@ -68,6 +72,23 @@ pub(super) fn deferred() -> Finding {
     of(Problem::DeferredAccept(deferred))
 }
 
+/// What the threads of `app[900]` do, as evidence says it.
+#[rstest]
+#[case(doing("ep_poll", 0, 0), "threads wait in ep_poll × 2; 0 % of a processor")]
+#[case(
+    doing("ep_poll", 3, 1),
+    "threads wait in ep_poll × 2; 1 thread in uninterruptible sleep; 3 % of a processor"
+)]
+#[case(
+    Doing { waits: Vec::new(), cpu_percent: None, ..doing("", 0, 6) },
+    "6 threads in uninterruptible sleep"
+)]
+fn where_threads_wait_is_evidence(#[case] doing: Doing, #[case] words: &str) {
+    let lines = waiting(Some(doing), false).evidence();
+    let state = lines.iter().find(|line| line.label == "state").unwrap();
+    assert_eq!(state.text.english(), format!("app[900]: {words}"));
+}
+
 /// All of them, for what holds for each.
 pub(super) fn all() -> [Finding; 6] {
     [waiting(None, false), waiting(None, true), held(), itself(&[]), deferred(), crowded()]
@@ -88,6 +109,16 @@ fn crowded() -> Finding {
 #[case(Some(doing("futex_wait_queue", 3, 0)), ", which waits for a lock")]
 #[case(Some(doing("wait_woken", 0, 0)), ", which waits for data from a peer")]
 #[case(Some(doing("pipe_read", 0, 0)), ", which waits in pipe_read")]
+#[case(Some(doing("inet_wait_for_connect", 0, 0)), ", which waits in connect()")]
+#[case(
+    Some(Doing { on: Some(database()), ..doing("inet_wait_for_connect", 0, 0) }),
+    ", which waits for its connect() to 10.0.0.2:5432"
+)]
+#[case(Some(doing("anon_pipe_write", 0, 0)), ", which waits to write to a full pipe")]
+#[case(
+    Some(doing("__skb_wait_for_more_packets", 0, 0)),
+    ", which waits for a datagram (UDP or a Unix socket)"
+)]
 #[case(Some(doing("pipe_read", 98, 0)), ", which is busy (98 % of a processor)")]
 #[case(Some(doing("ep_poll", 0, 1)), ", which is blocked in the kernel (uninterruptible)")]
 #[case(Some(doing("0", 0, 0)), "")]

@@ -101,12 +101,14 @@ fn what_the_process_does_instead_is_told() {
 #[case::it_sends("wait_woken", Some(true), Some(true))]
 #[case::it_waits_for_events("ep_poll", Some(false), None)]
 #[case::the_call_cannot_be_read("wait_woken", None, None)]
+#[case::it_connects("inet_wait_for_connect", Some(false), Some(false))]
 fn whom_the_process_waits_for_is_told(
     #[case] function: &str,
     #[case] sends: Option<bool>,
     #[case] takes_nothing: Option<bool>,
 ) {
-    let asked = Record { local_port: 40_001, peer_port: 5432, ..socket(7, State::Established, 9) };
+    let state = if function.contains("connect") { State::SynSent } else { State::Established };
+    let asked = Record { local_port: 40_001, peer_port: 5432, ..socket(7, state, 9) };
     let at = |time| {
         let mut look = shared(vec![waiting(1, 9, OPEN)], time);
         look.snapshot.records.push(asked);
@@ -118,7 +120,8 @@ fn whom_the_process_waits_for_is_told(
             Activity { waits, calls, ..Activity::default() };
         look
     };
-    let diagnosis = find(&at(SECOND), &at(SECOND + OBSERVED));
+    let mut diagnosis = find(&at(SECOND), &at(SECOND + OBSERVED));
+    diagnosis.findings.retain(|one| one.problem.code() == "accept_wait");
     let on = wait(&diagnosis).1.listener.doing.as_ref().unwrap().on;
     assert_eq!(on.map(|on| (on.takes_nothing, on.peer.port)), takes_nothing.map(|it| (it, 5432)));
 }
