@@ -93,6 +93,12 @@ impl Wait {
 pub struct Doing {
     /// Processor time between the snapshots, percent of one processor.
     pub cpu_percent: Option<u32>,
+    /// Time that its threads were ready and waited for a processor, percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_percent: Option<u32>,
+    /// What keeps it from a processor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttled: Option<Throttled>,
     /// Threads in uninterruptible sleep, as for a disk.
     pub blocked: u32,
     /// Where its other threads wait, most first.
@@ -103,10 +109,11 @@ pub struct Doing {
 }
 
 impl Doing {
-    /// Whether it has computed all the time.
+    /// Whether it has computed all the time, or was ready to.
     pub fn computes(&self) -> bool {
         const ALL: u32 = 90;
-        self.blocked == 0 && self.cpu_percent >= Some(ALL)
+        let ready = self.ready_percent.unwrap_or(0);
+        self.blocked == 0 && self.cpu_percent.map(|cpu| cpu.saturating_add(ready)) >= Some(ALL)
     }
 
     /// Where its threads wait, if it is one place: those that wait for a lock wait for others, or
@@ -121,6 +128,19 @@ impl Doing {
         };
         others.all(is_alike).then_some(first)
     }
+}
+
+/// A CPU quota that a process waits for more than it runs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct Throttled {
+    /// The control group whose quota it is.
+    #[serde(with = "name::text")]
+    #[schemars(with = "String")]
+    pub group: Box<str>,
+    /// Periods of the quota in which the group ran (`nr_periods`) while observed.
+    pub periods: u64,
+    /// Of these, how many it used up (`nr_throttled`).
+    pub throttled: u64,
 }
 
 /// A peer that a process waits for.
@@ -147,6 +167,9 @@ pub struct Activity {
     pub reading_input: u32,
     /// Processor time used so far, nanoseconds.
     pub cpu: u64,
+    /// Time for which they were ready and waited for a processor, nanoseconds; `None` where that
+    /// was not asked.
+    pub delayed: Option<u64>,
     /// The descriptors that it waits for, by accept(), recv() or epoll; `None` where that was not
     /// asked, or cannot be seen.
     pub served: Option<BTreeSet<u32>>,

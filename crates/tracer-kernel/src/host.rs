@@ -5,6 +5,7 @@
 
 mod activity;
 pub mod parse;
+mod quota;
 
 use std::{
     cmp::Reverse,
@@ -173,6 +174,7 @@ fn process_facts(pid: u32, asked: &Asked) -> Option<ProcessFacts> {
         executable: executable.map(|path| path.as_os_str().as_bytes().to_vec()),
         netns: netns.and_then(|file| u32::try_from(file.ino()).ok()),
         cgroup: of_process(&groups, owner_in),
+        quotas: if *served { quota::quotas(&groups) } else { BTreeMap::new() },
         descriptors: tids.iter().filter_map(descriptors).max(),
         descriptor_limit: read(&format!("{directory}/limits"))
             .and_then(|text| parse::descriptor_limit(&text)),

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, Listener, Remedy, Severity, Sockets,
+    doing::{of_listener, raise_quota},
     remedies::{accept_faster, advice, command, resume},
-    words::{line, of_listener, programs, whose},
+    words::{line, programs, whose},
 };
 use crate::phrase::{Wording, wording};
 
@@ -97,7 +98,9 @@ impl Explain for AcceptQueue {
         if let Some(halt) = from.halted {
             return resume(halt, from.processes.first().map(|program| program.process.pid));
         }
-        let mut remedies = vec![accept_faster(programs(&from.processes))];
+        let faster = || accept_faster(programs(&from.processes));
+        let quota = raise_quota(from.doing.as_ref());
+        let mut remedies = vec![quota.unwrap_or_else(faster)];
         remedies.push(advice(wording!(
             "remedy-larger-backlog",
             "a larger backlog (the program's listen(), limited by somaxconn) absorbs bursts, no more"

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Descriptors, Explain, Line, Listener, Remedy, Severity, Sockets, Worker,
+    doing::{does, of_listener, raise_quota},
     remedies::{accept_faster, advice, no_descriptor_left, resume, stacks},
-    words::{does, halted, least, line, of_limit, of_listener, process, programs, whose},
+    words::{halted, least, line, of_limit, process, programs, whose},
 };
 use crate::{
     duration::grouped,
@@ -139,7 +140,9 @@ impl Explain for AcceptWait {
         if self.descriptors.is_some_and(|descriptors| descriptors.open >= descriptors.limit) {
             return vec![no_descriptor_left(&from.processes)];
         }
-        let mut remedies = vec![if self.listened.is_some() {
+        let mut remedies = vec![if let Some(quota) = raise_quota(from.doing.as_ref()) {
+            quota
+        } else if self.listened.is_some() {
             advice(wording!(
                 "remedy-inherited-listener",
                 "{who} inherited the listener: end what does not serve, or close the descriptor \

@@ -10,12 +10,13 @@ use super::{
     Sockets,
     alike::{kin, of_fds, who_do},
     commands::filter,
+    doing::of_listener,
     made::Made,
     other_side::{OtherSide, await_less, half_close, of_other_side, other_peers},
     remedies::{advice, close_on_exec, command, no_descriptor_left, resume, serve, stacks},
     words::{
-        a_process, bytes, each_peer, end, growth, halted, least, line, of_limit, of_listener,
-        of_programs, programs, service, states, whose, with_orphans,
+        a_process, bytes, each_peer, end, growth, halted, least, line, of_limit, of_programs,
+        programs, service, states, whose, with_orphans,
     },
 };
 use crate::{

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     About, Connections, Explain, Halt, Line, Remedy, Severity,
     alike::who_do,
+    doing::{does, of_activity, raise_quota},
     remedies::{advice, resume, stacks},
-    words::{bytes, does, halted, line, of_activity, process, service},
+    words::{bytes, halted, line, process, service},
 };
 use crate::{
     activity::Doing,
@@ -86,12 +87,16 @@ impl Explain for NotReading {
         if let Some(halt) = self.halted {
             return resume(halt, pid);
         }
-        let mut remedies = vec![advice(wording!(
-            "remedy-read-or-close",
-            "{who} must read, or close: look for threads that are stuck before they read (a lock, a full pool), and for \
+        let quota = raise_quota(self.doing.as_ref());
+        let read = || {
+            advice(wording!(
+                "remedy-read-or-close",
+                "{who} must read, or close: look for threads that are stuck before they read (a lock, a full pool), and for \
              descriptors that were not registered with epoll again (EPOLLONESHOT, an error path)",
-            who = self.connections.who(),
-        ))];
+                who = self.connections.who(),
+            ))
+        };
+        let mut remedies = vec![quota.unwrap_or_else(read)];
         remedies.extend(pid.map(stacks));
         remedies
     }

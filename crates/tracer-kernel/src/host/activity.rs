@@ -37,6 +37,9 @@ pub(super) fn activity(pid: u32, stat: &Stat, descriptors: bool) -> Activity {
     let tasks = format!("{directory}/task");
     let mut threads = numbered(Path::new(&tasks));
     for thread in threads.by_ref().take(THREADS) {
+        if descriptors && let Some(delay) = delayed(&thread) {
+            *found.delayed.get_or_insert(0) += delay;
+        }
         let stat = fs::read(thread.join("stat")).ok().and_then(|text| Stat::parse(&text));
         match stat.map(|stat| stat.state) {
             Some(b'R') => found.running += 1,
@@ -73,6 +76,12 @@ struct Calls {
     served: Option<BTreeSet<u32>>,
     /// The epoll instances that they wait in.
     epoll: Option<BTreeSet<u32>>,
+}
+
+/// For how long a thread was ready and waited for a processor, nanoseconds: the second number.
+fn delayed(thread: &Path) -> Option<u64> {
+    let text = fs::read_to_string(thread.join("schedstat")).ok()?;
+    text.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 /// Where threads wait, most first.
@@ -261,6 +270,7 @@ mod tests {
         let sleeps = |wait: &Wait| WaitKind::of(&wait.function) == WaitKind::Sleep;
         assert!(seen.waits.iter().any(sleeps), "{seen:?}");
         assert!(seen.running > 0, "this thread runs: {seen:?}");
+        assert!(seen.delayed.is_some());
         sleeper.join().unwrap();
     }
 }

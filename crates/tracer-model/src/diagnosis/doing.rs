@@ -7,26 +7,40 @@ use super::{
     comparison::{Comparison, Seen},
 };
 use tracer_event::{
-    activity::{Activity, Awaited, Doing, Wait, WaitKind},
+    activity::{Activity, Awaited, Doing, Throttled, Wait, WaitKind},
+    host::ProcessFacts,
     process::Owner,
     state::State,
 };
+
+/// Who waits for a processor for more of the time is kept from working, percent.
+const MUCH: u32 = 50;
 
 impl Comparison<'_> {
     /// What a process does, where that could be seen.
     pub(super) fn doing(&self, pid: u32) -> Option<Doing> {
         let Input { first, last, .. } = self.input;
-        let Activity { running, blocked, waits, cpu, calls, .. } =
-            &last.host.processes.get(&pid)?.activity;
+        let facts = last.host.processes.get(&pid)?;
+        let Activity { running, blocked, waits, cpu, delayed, calls, .. } = &facts.activity;
         if waits.is_empty() && running + blocked == 0 {
             return None;
         }
         let before = first.look.host.processes.get(&pid).filter(|_| self.elapsed() > 0);
         let percent =
-            before.map(|before| cpu.saturating_sub(before.activity.cpu) * 100 / self.elapsed());
-        let cpu_percent = percent.map(|percent| percent as u32);
+            |now: u64, before: u64| (now.saturating_sub(before) * 100 / self.elapsed()) as u32;
+        let cpu_percent = before.map(|before| percent(*cpu, before.activity.cpu));
+        let ready = before.and_then(|before| Some(percent((*delayed)?, before.activity.delayed?)));
+        let throttled = before.and_then(|before| throttled(facts, before));
+        let throttled = throttled.filter(|_| ready >= Some(MUCH));
         let waits: Vec<Wait> = waits.iter().filter(|wait| wait.is_known()).cloned().collect();
-        let doing = Doing { cpu_percent, blocked: *blocked, waits, on: None };
+        let doing = Doing {
+            cpu_percent,
+            ready_percent: ready,
+            throttled,
+            blocked: *blocked,
+            waits,
+            on: None,
+        };
         let is_of_peer = |wait: &&Wait| {
             matches!(WaitKind::of(&wait.function), WaitKind::Receive | WaitKind::Connect)
         };
@@ -52,4 +66,15 @@ impl Comparison<'_> {
         let process = there.and_then(|seen| self.holders(seen.record).first());
         Some(Awaited { takes_nothing, peer: tuple.peer, process: process.map(|one| one.process) })
     }
+}
+
+/// The quota that a process has used up in most periods since.
+fn throttled(now: &ProcessFacts, before: &ProcessFacts) -> Option<Throttled> {
+    let since = |(group, [periods, throttled]): (&Box<str>, &[u64; 2])| {
+        let [first, others] = before.quotas.get(group)?;
+        let (periods, throttled) = (periods.checked_sub(*first)?, throttled.checked_sub(*others)?);
+        let is_much = throttled > 0 && throttled.saturating_mul(100) >= periods * u64::from(MUCH);
+        is_much.then(|| Throttled { group: group.clone(), periods, throttled })
+    };
+    now.quotas.iter().filter_map(since).max_by_key(|one| one.throttled)
 }

@@ -331,6 +331,8 @@ in-container = { $who }, 컨테이너 { $id }
 who-does = { $who }: { $does }
 does-block = 중단할 수 없는 대기 상태로 커널에서 멈춤
 does-work = 바쁨(프로세서 하나의 { $percent } %)
+does-throttle = CPU 할당량에 걸려 멈춰 있음
+does-starve = 실행할 준비가 되어 프로세서를 기다림
 does-accept = 다른 소켓의 accept()에서 기다림
 does-receive = 상대의 데이터를 기다림
 does-send = { $peer } 쪽이 보낸 것을 받기를 기다림
@@ -345,6 +347,8 @@ does-lock = 락을 기다림
 does-wait = 자식 프로세스를 기다림
 does-other = { $function }에서 기다림
 threads-blocked = 중단할 수 없는 대기 상태의 스레드 { $count }개
+ready-for-one = 준비된 채 프로세서를 기다린 시간 { $percent } %
+throttled-by = { $group }의 CPU 할당량 때문에 { $periods }개 주기 중 { $throttled }개에서 멈춤
 threads-wait = 스레드가 기다리는 곳: { $parts }
 of-a-processor = 프로세서 하나의 { $percent } %
 one-and-other = { $one }; { $other }
@@ -416,6 +420,7 @@ no-longer = { $state } 상태는 { $time } 이하
 
 # 발견 사항의 조치
 remedy-accept-faster = { $who }: 더 빨리 accept()해야 함. 워커를 늘리거나, 워커가 기다리는 것을 풀어 줄 것
+remedy-quota = 컨트롤 그룹 { $group }의 CPU 할당량(cpu.max, cgroup v1에서는 cpu.cfs_quota_us, 컨테이너의 CPU 제한)을 늘리거나 덜 쓸 것
 remedy-accept = { $who }: accept()를 호출해야 함. 기다리는 것을 풀어 줄 것. 다시 시작하면 큐가 비워짐
 remedy-no-descriptor = { $who }: accept()에 쓸 디스크립터가 남지 않음. 그 발견 사항을 볼 것
 remedy-inherited-listener = { $who }: listener를 물려받음. 프로세스를 끝내거나 그 안에서 디스크립터를 닫을 것.

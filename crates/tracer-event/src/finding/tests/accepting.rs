@@ -1,11 +1,11 @@
 //! What is said of connections that wait, are held by somebody else, or are with themselves.
 
 use super::*;
-use crate::activity::{Awaited, Doing, Wait};
+use crate::activity::{Awaited, Doing, Throttled, Wait};
 
 fn doing(function: &str, cpu_percent: u32, blocked: u32) -> Doing {
     let waits = vec![Wait { function: function.into(), threads: 2 }];
-    Doing { cpu_percent: Some(cpu_percent), blocked, waits, on: None }
+    Doing { cpu_percent: Some(cpu_percent), blocked, waits, ..Doing::default() }
 }
 
 fn database() -> Awaited {
@@ -72,6 +72,22 @@ pub(super) fn deferred() -> Finding {
     of(Problem::DeferredAccept(deferred))
 }
 
+fn quota() -> Throttled {
+    Throttled { group: "/a".into(), periods: 31, throttled: 29 }
+}
+
+#[test]
+fn who_is_throttled_needs_a_larger_quota() {
+    let throttled = Some(quota());
+    let finding = waiting(Some(Doing { throttled, ..doing("0", 1, 0) }), true);
+    let state = finding.evidence().into_iter().find(|line| line.label == "state").unwrap();
+    let words =
+        "app[900]: 1 % of a processor; throttled in 29 of 31 periods by the CPU quota of /a";
+    assert_eq!(state.text.english(), words);
+    let first = finding.remedies()[0].text.english().to_owned();
+    assert!(first.starts_with("raise the CPU quota of control group /a (cpu.max;"), "{first}");
+}
+
 /// What the threads of `app[900]` do, as evidence says it.
 #[rstest]
 #[case(doing("ep_poll", 0, 0), "threads wait in ep_poll × 2; 0 % of a processor")]
@@ -119,6 +135,15 @@ fn crowded() -> Finding {
     Some(doing("__skb_wait_for_more_packets", 0, 0)),
     ", which waits for a datagram (UDP or a Unix socket)"
 )]
+#[case(
+    Some(Doing { ready_percent: Some(95), throttled: Some(quota()), ..doing("futex", 1, 0) }),
+    ", which is throttled by its CPU quota"
+)]
+#[case(
+    Some(Doing { ready_percent: Some(60), ..doing("futex", 40, 0) }),
+    ", which is ready to run and waits for a processor"
+)]
+#[case(Some(Doing { ready_percent: Some(9), ..doing("ep_poll", 0, 0) }), ", which waits for other events")]
 #[case(Some(doing("pipe_read", 98, 0)), ", which is busy (98 % of a processor)")]
 #[case(Some(doing("ep_poll", 0, 1)), ", which is blocked in the kernel (uninterruptible)")]
 #[case(Some(doing("0", 0, 0)), "")]

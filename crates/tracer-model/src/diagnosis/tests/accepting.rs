@@ -95,6 +95,34 @@ fn what_the_process_does_instead_is_told() {
     assert_eq!(wait(&find(&first, &last)).1.listener.halted, Some(Halt::Stopped));
 }
 
+/// Percent of the time that it was ready and waited, and periods in which its group has used its quota
+/// up, of sixty.
+#[rstest]
+#[case::most(90, 58, true)]
+#[case::some(90, 20, false)]
+#[case::others_of_its_group(9, 58, false)]
+fn who_is_throttled_is_told_with_the_group(
+    #[case] ready: u64,
+    #[case] throttled: u64,
+    #[case] is_told: bool,
+) {
+    let at = |time, delayed, quota| {
+        let mut look = shared(vec![waiting(1, 9, OPEN)], time);
+        let facts = look.host.processes.get_mut(&SERVER_PID).unwrap();
+        facts.activity = Activity { running: 1, delayed: Some(delayed), ..Activity::default() };
+        facts.quotas = [("/a".into(), quota), ("/".into(), [900, 0])].into();
+        look
+    };
+    let (first, last) = (
+        at(SECOND, 0, [40, 40]),
+        at(SECOND + OBSERVED, OBSERVED * ready / 100, [100, 40 + throttled]),
+    );
+    let diagnosis = find(&first, &last);
+    let doing = wait(&diagnosis).1.listener.doing.as_ref().unwrap();
+    let told = doing.throttled.as_ref().map(|one| (&*one.group, one.periods, one.throttled));
+    assert_eq!(told, is_told.then_some(("/a", 60, throttled)));
+}
+
 /// By the system calls of its threads: both directions sleep in one function.
 #[rstest]
 #[case::it_reads("wait_woken", Some(false), Some(false))]

@@ -146,6 +146,7 @@ fn who_waits_elsewhere_at_one_look_may_read(#[case] functions: [&str; 2], #[case
 #[case::half_of_the_time(3, 12, 1, 50, &[], None)]
 #[case::beside_another_thread(3, 12, 2, 95, &[], None)]
 #[case::beside_a_pool(3, 12, 1, 95, &["futex_do_wait"], Some(Severity::Warning))]
+#[case::when_it_gets_a_processor(3, 12, 1, 40, &["futex_do_wait"], Some(Severity::Warning))]
 #[case::beside_a_reader(3, 12, 1, 95, &["futex_do_wait", "do_sys_poll"], None)]
 fn who_computes_reads_nothing(
     #[case] count: u64,
@@ -161,7 +162,9 @@ fn who_computes_reads_nothing(
     let at = |time, cpu| {
         let mut look = server(time, &records, "", Some(&[]));
         let activity = &mut look.host.processes.get_mut(&900).unwrap().activity;
-        *activity = Activity { running, cpu, waits: waits.clone(), ..activity.clone() };
+        // Below a half of the time it waits for others: that is not its choice.
+        let delayed = Some(if percent < 50 { time - SECOND - cpu } else { 0 });
+        *activity = Activity { running, cpu, delayed, waits: waits.clone(), ..activity.clone() };
         look
     };
     let diagnosis = find(&at(SECOND, 0), &at(SECOND + OBSERVED, OBSERVED * percent / 100));

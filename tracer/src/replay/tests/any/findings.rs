@@ -6,7 +6,7 @@ use proptest::{option, prelude::*, sample::select};
 
 use super::{bytes, close, end, pods::pod_name, process, stack, state, time};
 use tracer_event::{
-    activity::{Awaited, Doing, Wait},
+    activity::{Awaited, Doing, Throttled, Wait},
     close::Initiator,
     finding::{
         AcceptQueue, AcceptWait, BadEnd, Cause, ClosedButHeld, ConnectFailure, ConnectFailures,
@@ -60,8 +60,20 @@ fn doing() -> BoxedStrategy<Doing> {
     let waits = prop::collection::vec(wait, 0..3);
     let on = (any::<bool>(), end(), option::of(process()))
         .prop_map(|(takes_nothing, peer, process)| Awaited { takes_nothing, peer, process });
-    (option::of(0..200_u32), any::<u32>(), waits, option::of(on))
-        .prop_map(|(cpu_percent, blocked, waits, on)| Doing { cpu_percent, blocked, waits, on })
+    let throttled =
+        ("[a-z/]{1,20}", any::<u64>(), any::<u64>()).prop_map(|(group, periods, throttled)| {
+            Throttled { group: group.into(), periods, throttled }
+        });
+    let percent = || option::of(0..200_u32);
+    (percent(), percent(), option::of(throttled), any::<u32>(), waits, option::of(on))
+        .prop_map(|(cpu_percent, ready_percent, throttled, blocked, waits, on)| Doing {
+            cpu_percent,
+            ready_percent,
+            throttled,
+            blocked,
+            waits,
+            on,
+        })
         .boxed()
 }
 
