@@ -138,7 +138,7 @@ const TRIED: &[(&str, &str, &str, &str)] = &[
     ),
     ("remedies", "kill -CONT", "remedies", "who_is_halted_is_shown_or_goes_on"),
     ("remedies", "TracerPid", "remedies", "who_is_halted_is_shown_or_goes_on"),
-    ("remedies", "/proc/{pid}/cgroup", "remedies", "who_is_halted_is_shown_or_goes_on"),
+    ("remedies", "echo {} > {}", "remedies", "who_is_halted_is_shown_or_goes_on"),
     ("remedies", "tcp_tw_reuse", "remedies", "ports_are_found_again"),
     ("remedies", "ip_local_port_range", "remedies", "ports_are_found_again"),
     (

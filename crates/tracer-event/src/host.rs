@@ -192,6 +192,8 @@ pub struct ProcessFacts {
     pub parent: u32,
     /// Why it cannot run, if so.
     pub halted: Option<Halt>,
+    /// The file by which its control group is thawed, if that is frozen.
+    pub freezer: Option<Box<str>>,
     /// The leader of its process group has ended: who started it, as a rule.
     pub leaderless: bool,
     /// What its threads do.

@@ -13,7 +13,7 @@ use std::{
     ffi::OsStr,
     fs,
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use super::{
@@ -158,10 +158,11 @@ fn process_facts(pid: u32, asked: &Asked) -> Option<ProcessFacts> {
     let stat = Stat::of(pid).filter(|stat| stat.started_at(*start_ns))?;
     let Stat { state, parent, group, .. } = stat;
     let groups = fs::read(format!("{directory}/cgroup")).unwrap_or_default();
+    let freezer = freezer(&groups);
     let halted = match state {
         b'T' => Some(Halt::Stopped),
         b't' => Some(Halt::Traced),
-        _ => is_frozen(&groups).then_some(Halt::Frozen),
+        _ => freezer.is_some().then_some(Halt::Frozen),
     };
     let executable = fs::read_link(format!("{directory}/exe")).ok();
     let netns = fs::metadata(format!("{directory}/ns/net")).ok();
@@ -169,6 +170,7 @@ fn process_facts(pid: u32, asked: &Asked) -> Option<ProcessFacts> {
     Some(ProcessFacts {
         parent,
         halted,
+        freezer: freezer.and_then(|file| file.to_str().map(Into::into)),
         leaderless: group != 0 && !Path::new(&format!("/proc/{group}")).exists(),
         activity: activity::activity(pid, &stat, *served),
         executable: executable.map(|path| path.as_os_str().as_bytes().to_vec()),
@@ -195,18 +197,27 @@ fn count_descriptors(directory: &Path) -> Option<u64> {
     }
 }
 
-/// Whether the freezer of cgroup v2 or v1 holds a process, by its `/proc/PID/cgroup`.
-fn is_frozen(groups: &[u8]) -> bool {
-    let frozen = |root: &str, controller: &[u8], file: &str, line: &str| {
-        cgroup::path_in(groups, controller).is_some_and(|group| {
-            let path = [root.as_bytes(), group, file.as_bytes()].concat();
-            fs::read_to_string(OsStr::from_bytes(&path))
-                .is_ok_and(|text| text.lines().any(|one| one == line))
-        })
+/// The file by which a process is thawed that the freezer of cgroup v2 or v1 holds, by its
+/// `/proc/PID/cgroup`: that of the group which is frozen, with all below it.
+fn freezer(groups: &[u8]) -> Option<PathBuf> {
+    let frozen = |(root, controller, [state, frozen, own, file]): (&str, &[u8], [&str; 4])| {
+        let group = Path::new(OsStr::from_bytes(cgroup::path_in(groups, controller)?));
+        let inner = group.strip_prefix("/").ok()?;
+        let says = |group: &Path, file, what| {
+            let text = fs::read_to_string(Path::new(root).join(group).join(file));
+            text.is_ok_and(|text| text.lines().any(|line| line == what))
+        };
+        let by = || inner.ancestors().find(|group| says(group, own, "1")).unwrap_or(inner);
+        says(inner, state, frozen).then(|| Path::new(root).join(by()).join(file))
     };
-    frozen("/sys/fs/cgroup", b"", "/cgroup.events", "frozen 1")
-        || frozen("/sys/fs/cgroup/unified", b"", "/cgroup.events", "frozen 1")
-        || frozen("/sys/fs/cgroup/freezer", b"freezer", "/freezer.state", "FROZEN")
+    const NEW: [&str; 4] = ["cgroup.events", "frozen 1", "cgroup.freeze", "cgroup.freeze"];
+    const OLD: [&str; 4] = ["freezer.state", "FROZEN", "freezer.self_freezing", "freezer.state"];
+    let hierarchies: [(&str, &[u8], [&str; 4]); 3] = [
+        ("/sys/fs/cgroup", b"", NEW),
+        ("/sys/fs/cgroup/unified", b"", NEW),
+        ("/sys/fs/cgroup/freezer", b"freezer", OLD),
+    ];
+    hierarchies.into_iter().find_map(frozen)
 }
 
 fn read(path: &str) -> Option<String> {

@@ -96,7 +96,7 @@ impl Explain for AcceptQueue {
     fn remedies(&self, enter: &str) -> Vec<Remedy> {
         let from = &self.listener;
         if let Some(halt) = from.halted {
-            return resume(halt, from.processes.first().map(|program| program.process.pid));
+            return resume(halt, from.processes.first());
         }
         let faster = || accept_faster(programs(&from.processes));
         let quota = raise_quota(from.doing.as_ref());

@@ -134,7 +134,7 @@ impl Explain for AcceptWait {
         let from = &self.listener;
         let pid = from.processes.first().map(|program| program.process.pid);
         if let Some(halt) = from.halted {
-            return resume(halt, pid);
+            return resume(halt, from.processes.first());
         }
         let who = programs(&from.processes);
         if self.descriptors.is_some_and(|descriptors| descriptors.open >= descriptors.limit) {

@@ -172,7 +172,7 @@ impl Explain for Leak {
         let who = programs(&self.holders);
         let mut remedies = match self.cause {
             Cause::NeverAccepted => return never_accepted(self),
-            Cause::Halted(halt) => resume(halt, self.holders.first().map(|one| one.process.pid)),
+            Cause::Halted(halt) => resume(halt, self.holders.first()),
             // A child for each connection is there to serve it.
             Cause::Inherited if self.sockets == self.holders.len() as u64 => {
                 vec![serve(), close_on_exec()]
@@ -346,7 +346,7 @@ fn never_accepted(leak: &Leak) -> Vec<Remedy> {
     let Some(from) = &leak.listener else { return Vec::new() };
     let pid = from.processes.first().map(|program| program.process.pid);
     if let Some(halt) = from.halted {
-        return resume(halt, pid);
+        return resume(halt, from.processes.first());
     }
     if leak.descriptors.is_some_and(|descriptors| descriptors.open >= descriptors.limit) {
         return vec![no_descriptor_left(&from.processes)];

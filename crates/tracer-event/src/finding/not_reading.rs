@@ -83,21 +83,30 @@ impl Explain for NotReading {
     }
 
     fn remedies(&self, _: &str) -> Vec<Remedy> {
-        let pid = self.connections.holders.first().map(|first| first.process.pid);
+        let first = self.connections.holders.first();
         if let Some(halt) = self.halted {
-            return resume(halt, pid);
+            return resume(halt, first);
         }
-        let quota = raise_quota(self.doing.as_ref());
-        let read = || {
-            advice(wording!(
-                "remedy-read-or-close",
-                "{who} must read, or close: look for threads that are stuck before they read (a lock, a full pool), and for \
+        let who = self.connections.who();
+        if self.doing.as_ref().is_some_and(Doing::computes) {
+            let computes = wording!(
+                "remedy-computes",
+                "{who} cannot read before that computation ends: find out which it is (a profiler, a slow log), and give \
+                 it a thread or process of its own",
+                [who]
+            );
+            return raise_quota(self.doing.as_ref())
+                .into_iter()
+                .chain([advice(computes)])
+                .collect();
+        }
+        let mut remedies = vec![advice(wording!(
+            "remedy-read-or-close",
+            "{who} must read, or close: look for threads that are stuck before they read (a lock, a full pool), and for \
              descriptors that were not registered with epoll again (EPOLLONESHOT, an error path)",
-                who = self.connections.who(),
-            ))
-        };
-        let mut remedies = vec![quota.unwrap_or_else(read)];
-        remedies.extend(pid.map(stacks));
+            [who]
+        ))];
+        remedies.extend(first.map(|first| stacks(first.process.pid)));
         remedies
     }
 

@@ -33,6 +33,7 @@ fn app(pid: u32) -> Program {
         pod: None,
         pod_name: None,
         unit: None,
+        freezer: None,
     }
 }
 

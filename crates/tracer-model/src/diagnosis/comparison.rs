@@ -299,6 +299,7 @@ impl<'a> Comparison<'a> {
             pod: pod.map(Into::into),
             pod_name: pod.and_then(|uid| self.input.enricher.pod_name(uid)),
             unit: text(|group| &group.unit),
+            freezer: facts.and_then(|facts| facts.freezer.clone()),
         }
     }
 

@@ -26,6 +26,7 @@ fn diagnosis() -> Diagnosis {
         pod: None,
         pod_name: None,
         unit: None,
+        freezer: None,
     };
     let listener = Listener {
         local,

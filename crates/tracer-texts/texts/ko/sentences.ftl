@@ -420,6 +420,7 @@ no-longer = { $state } 상태는 { $time } 이하
 
 # 발견 사항의 조치
 remedy-accept-faster = { $who }: 더 빨리 accept()해야 함. 워커를 늘리거나, 워커가 기다리는 것을 풀어 줄 것
+remedy-computes = { $who }: 그 계산이 끝나기 전에는 읽을 수 없음. 무슨 계산인지 찾아(프로파일러, 느린 요청의 로그) 따로 스레드나 프로세스에 맡길 것
 remedy-quota = 컨트롤 그룹 { $group }의 CPU 할당량(cpu.max, cgroup v1에서는 cpu.cfs_quota_us, 컨테이너의 CPU 제한)을 늘리거나 덜 쓸 것
 remedy-accept = { $who }: accept()를 호출해야 함. 기다리는 것을 풀어 줄 것. 다시 시작하면 큐가 비워짐
 remedy-no-descriptor = { $who }: accept()에 쓸 디스크립터가 남지 않음. 그 발견 사항을 볼 것
@@ -435,7 +436,7 @@ remedy-stacks = 스레드들이 무엇을 기다리는지 보기
 remedy-close-on-exec = 연결을 맡지 않은 자식은 fork() 뒤에 디스크립터를 닫거나, exec()가 닫도록 SOCK_CLOEXEC로 열 것(accept4)
 remedy-continue = 다시 실행되게 하기
 remedy-detach = 잡고 있는 디버거를 떼거나 계속 실행시킬 것
-remedy-thaw = cgroup의 동결을 풀 것(docker unpause 또는)
+remedy-thaw = 컨트롤 그룹의 동결을 풀 것. 컨테이너는 docker unpause, 유닛은 systemctl thaw, 그 밖에는 그 파일로
 remedy-reuse = 연결을 재사용하고(keep-alive, 크기가 정해진 연결 풀) 쓰지 않는 것은 닫을 것: 근본적인 해결책은 이것뿐임
 remedy-more-addresses = 포트 범위는 주소 쌍마다 따로임: 출발지나 목적지 주소를 늘리면 도움이 됨
 remedy-tw-reuse = connect()가 1초 지난 TIME_WAIT의 포트를 넘겨받게 함. 타임스탬프를 쓰면 안전하며 나가는 연결에만

@@ -72,6 +72,26 @@ pub(super) fn deferred() -> Finding {
     of(Problem::DeferredAccept(deferred))
 }
 
+/// A thread that computes, as far as it gets a processor.
+fn computing() -> Finding {
+    let mut finding = silence::unread(None);
+    if let Problem::NotReading(unread) = &mut finding.problem {
+        let [cpu_percent, ready_percent] = [Some(40), Some(59)];
+        unread.doing = Some(Doing { cpu_percent, ready_percent, ..Doing::default() });
+    }
+    finding
+}
+
+#[test]
+fn who_computes_is_not_told_to_look_for_locks() {
+    let words = "app[900] is ready to run and waits for a processor";
+    let sentence = computing().sentence();
+    assert!(sentence.english().ends_with(words), "{sentence}");
+    let remedies = computing().remedies();
+    assert!(remedies.iter().all(|one| one.command.is_none()), "{remedies:?}");
+    assert!(remedies[0].text.english().contains("before that computation ends"), "{remedies:?}");
+}
+
 fn quota() -> Throttled {
     Throttled { group: "/a".into(), periods: 31, throttled: 29 }
 }
@@ -86,6 +106,17 @@ fn who_is_throttled_needs_a_larger_quota() {
     assert_eq!(state.text.english(), words);
     let first = finding.remedies()[0].text.english().to_owned();
     assert!(first.starts_with("raise the CPU quota of control group /a (cpu.max;"), "{first}");
+}
+
+#[rstest]
+#[case("/sys/fs/cgroup/a/cgroup.freeze", "echo 0 > '/sys/fs/cgroup/a/cgroup.freeze'")]
+#[case("/f/it's/freezer.state", r"echo THAWED > '/f/it'\''s/freezer.state'")]
+fn a_frozen_process_is_thawed_by_the_file_of_its_group(#[case] file: &str, #[case] echo: &str) {
+    let mut wait = wait(None, false);
+    wait.listener.halted = Some(Halt::Frozen);
+    wait.listener.processes[0].freezer = Some(file.into());
+    let remedies = of(Problem::AcceptWait(Box::new(wait))).remedies();
+    assert_eq!(remedies[0].command.as_deref(), Some(echo));
 }
 
 /// What the threads of `app[900]` do, as evidence says it.
@@ -106,8 +137,13 @@ fn where_threads_wait_is_evidence(#[case] doing: Doing, #[case] words: &str) {
 }
 
 /// All of them, for what holds for each.
-pub(super) fn all() -> [Finding; 6] {
-    [waiting(None, false), waiting(None, true), held(), itself(&[]), deferred(), crowded()]
+pub(super) fn all() -> [Finding; 9] {
+    let throttled = Doing { throttled: Some(quota()), ready_percent: Some(9), ..doing("0", 1, 2) };
+    let does = [None, Some(throttled)];
+    let [waits, throttled] = does.map(|doing| waiting(doing, false));
+    let connects = waiting(Some(doing("inet_wait_for_connect", 0, 0)), true);
+    let [slow, computes] = [waiting(None, true), computing()];
+    [waits, slow, throttled, connects, computes, held(), itself(&[]), deferred(), crowded()]
 }
 
 /// Who has no descriptor left cannot accept either.

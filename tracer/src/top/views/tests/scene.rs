@@ -69,6 +69,7 @@ fn leak() -> Finding {
         pod: None,
         pod_name: None,
         unit: None,
+        freezer: None,
     };
     let leak = Leak {
         cause: Cause::Held,
