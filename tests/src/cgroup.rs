@@ -124,8 +124,8 @@ pub struct Freezer {
 
 impl Freezer {
     /// Freezes a process by each hierarchy that this host has for it, one after the other, and
-    /// does something meanwhile.
-    pub fn each(pid: u64, work: impl Fn()) {
+    /// does something meanwhile, which can ask whether it still is.
+    pub fn each(pid: u64, work: impl Fn(&dyn Fn() -> bool)) {
         let unified = mount(|line| line.contains(" - cgroup2 "));
         let old = mount(|line| line.contains(" - cgroup ") && line.contains("freezer"));
         let freezers =
@@ -139,7 +139,7 @@ impl Freezer {
             write(&freezer.file(), frozen);
             // It takes effect when the process next comes out of the kernel.
             thread::sleep(Duration::from_millis(200));
-            work();
+            work(&|| fs::read_to_string(freezer.file()).is_ok_and(|text| text.trim() == frozen));
             write(&freezer.file(), thawed);
             write(&format!("{mount}/cgroup.procs"), &pid.to_string());
             tried += 1;

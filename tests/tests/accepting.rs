@@ -5,6 +5,7 @@
 
 use std::{
     fs,
+    io::Write as _,
     net::{SocketAddr, TcpListener, TcpStream},
     thread,
     time::Duration,
@@ -15,7 +16,7 @@ use tracer_tests::{
     case::{is_traced_soon, python},
     diagnosis::Diagnosis,
     kernel,
-    netns::isolated,
+    netns::{isolated, run},
     record::{Record, listing},
     remedy::succeeds,
     slowness::allowed,
@@ -53,6 +54,31 @@ fn who_does_not_accept_is_found_long_before_the_queue_is_full() {
         let finding = stopped.only("accept_wait");
         assert!(finding.text("/finding/text").unwrap().contains("is stopped"), "{finding}");
         succeeds(finding, "kill -CONT");
+    });
+}
+
+/// To an address whose SYNs are dropped: the connect() of the only thread takes two minutes.
+#[test]
+fn a_server_that_waits_for_its_own_connect_is_told_with_where_to() {
+    isolated(|namespace| {
+        let hook = "{ type filter hook input priority 0; }";
+        run("nft", &["add", "table", "inet", "tests"]);
+        run("nft", &["add", "chain", "inet", "tests", "input", hook]);
+        run("nft", &["add", "rule", "inet", "tests", "input", "tcp", "dport", "5432", "drop"]);
+        let (server, _) = python(
+            "api",
+            "
+l = listen('127.0.0.1', 9400); say('listening')
+while True: c, _ = l.accept(); c.recv(100); d = socket.create_connection(('127.0.0.1', 5432))",
+        );
+        kernel::names_functions(server.pid());
+        let mut clients = clients(9400, 4);
+        clients.iter_mut().for_each(|client| client.write_all(b"a question").unwrap());
+        thread::sleep(Duration::from_secs(1));
+        let diagnosis = Diagnosis::of(namespace, &["--for", "5s"]);
+        let finding = diagnosis.only("accept_wait");
+        let text = finding.text("/finding/text").unwrap();
+        assert!(text.contains("waits for its connect() to 127.0.0.1:5432"), "{finding}");
     });
 }
 

@@ -39,7 +39,7 @@ fn a_stopped_owner_is_said_to_be_stopped() {
 fn a_frozen_owner_is_said_to_be_frozen() {
     isolated(|namespace| {
         let server = hoarder();
-        Freezer::each(server.pid(), || {
+        Freezer::each(server.pid(), |_| {
             let diagnosis = Diagnosis::of(namespace, &[]);
             assert_eq!(diagnosis.evidence("close_wait_leak")["cause"], "owner_frozen");
         });

@@ -41,7 +41,7 @@ time_wait_overflow | tcp_max_tw_buckets | remedies::there_may_be_more_sockets_in
 remedies | /proc/{pid}/task/*/stack | remedies::where_a_server_is_stuck_that_does_not_accept_is_shown
 remedies | kill -CONT | remedies::who_is_halted_is_shown_or_goes_on
 remedies | TracerPid | remedies::who_is_halted_is_shown_or_goes_on
-remedies | /proc/{pid}/cgroup | remedies::who_is_halted_is_shown_or_goes_on
+remedies | echo {} > {} | remedies::who_is_halted_is_shown_or_goes_on
 remedies | tcp_tw_reuse | remedies::ports_are_found_again
 remedies | ip_local_port_range | remedies::ports_are_found_again
 remedies | nft list ruleset | connecting::handshakes_under_way_show_at_both_ends_what_is_lost

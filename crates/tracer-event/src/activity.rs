@@ -14,6 +14,12 @@ pub enum WaitKind {
     Accept,
     /// Data of a peer: recv(), read().
     Receive,
+    /// A peer that answers: connect().
+    Connect,
+    /// A datagram.
+    Datagram,
+    /// Room in a pipe: write().
+    Pipe,
     /// What is registered with an epoll instance.
     Events,
     /// poll() or select(): of which descriptors cannot be seen.
@@ -32,12 +38,15 @@ pub enum WaitKind {
 
 /// Functions by parts of their names, on Linux 5.10 to 7.2: the names of the innermost ones change,
 /// and depend on what the compiler has inlined.
-const FUNCTIONS: [(&str, WaitKind); 18] = [
+const FUNCTIONS: [(&str, WaitKind); 21] = [
     ("inet_csk_accept", WaitKind::Accept),
     ("inet_csk_wait_for_connect", WaitKind::Accept),
     ("wait_woken", WaitKind::Receive),
     ("sk_wait_data", WaitKind::Receive),
     ("tcp_recvmsg", WaitKind::Receive),
+    ("inet_wait_for_connect", WaitKind::Connect),
+    ("wait_for_more_packets", WaitKind::Datagram),
+    ("pipe_write", WaitKind::Pipe),
     ("ep_poll", WaitKind::Events),
     ("epoll_wait", WaitKind::Events),
     ("poll_schedule_timeout", WaitKind::Poll),
@@ -84,6 +93,12 @@ impl Wait {
 pub struct Doing {
     /// Processor time between the snapshots, percent of one processor.
     pub cpu_percent: Option<u32>,
+    /// Time that its threads were ready and waited for a processor, percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_percent: Option<u32>,
+    /// What keeps it from a processor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttled: Option<Throttled>,
     /// Threads in uninterruptible sleep, as for a disk.
     pub blocked: u32,
     /// Where its other threads wait, most first.
@@ -94,11 +109,38 @@ pub struct Doing {
 }
 
 impl Doing {
-    /// Whether it has done nothing but compute: none of its threads waits.
+    /// Whether it has computed all the time, or was ready to.
     pub fn computes(&self) -> bool {
         const ALL: u32 = 90;
-        self.waits.is_empty() && self.blocked == 0 && self.cpu_percent >= Some(ALL)
+        let ready = self.ready_percent.unwrap_or(0);
+        self.blocked == 0 && self.cpu_percent.map(|cpu| cpu.saturating_add(ready)) >= Some(ALL)
     }
+
+    /// Where its threads wait, if it is one place: those that wait for a lock wait for others, or
+    /// have nothing to do. Of several places nobody knows which matters.
+    pub fn cause(&self) -> Option<&Wait> {
+        let kind = |wait: &Wait| WaitKind::of(&wait.function);
+        let mut others = self.waits.iter().filter(|wait| kind(wait) != WaitKind::Lock);
+        let Some(first) = others.next() else { return self.waits.first() };
+        let is_alike = |wait: &Wait| match kind(wait) {
+            WaitKind::Other => wait.function == first.function,
+            known => known == kind(first),
+        };
+        others.all(is_alike).then_some(first)
+    }
+}
+
+/// A CPU quota that a process waits for more than it runs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct Throttled {
+    /// The control group whose quota it is.
+    #[serde(with = "name::text")]
+    #[schemars(with = "String")]
+    pub group: Box<str>,
+    /// Periods of the quota in which the group ran (`nr_periods`) while observed.
+    pub periods: u64,
+    /// Of these, how many it used up (`nr_throttled`).
+    pub throttled: u64,
 }
 
 /// A peer that a process waits for.
@@ -125,9 +167,14 @@ pub struct Activity {
     pub reading_input: u32,
     /// Processor time used so far, nanoseconds.
     pub cpu: u64,
+    /// Time for which they were ready and waited for a processor, nanoseconds; `None` where that
+    /// was not asked.
+    pub delayed: Option<u64>,
     /// The descriptors that it waits for, by accept(), recv() or epoll; `None` where that was not
     /// asked, or cannot be seen.
     pub served: Option<BTreeSet<u32>>,
+    /// Those of them that are registered only with epoll instances in which no thread waits now.
+    pub unattended: BTreeSet<u32>,
     /// The descriptors of connections in whose system calls threads wait, and whether to send.
     pub calls: BTreeMap<u32, bool>,
 }
@@ -143,8 +190,23 @@ impl Activity {
     /// Whether no thread runs, or waits for a certain descriptor: those that wait for other peers do
     /// not read it either. False where that is not known.
     pub fn leaves_unread(&self, fd: u32) -> bool {
-        use WaitKind::{Accept, Child, Events, Lock, Receive, Sleep};
-        self.is_off(fd, &[Accept, Child, Events, Lock, Receive, Sleep])
+        use WaitKind::{Accept, Child, Connect, Events, Lock, Receive, Sleep};
+        self.attended().is_off(fd, &[Accept, Child, Connect, Events, Lock, Receive, Sleep])
+    }
+
+    /// Whether one thread runs, and no other waits for a certain descriptor or for other peers, as
+    /// the idle threads of a pool wait for work. False where that is not known.
+    pub fn leaves_to_one(&self, fd: u32) -> bool {
+        use WaitKind::{Accept, Child, Events, Lock, Sleep};
+        let others = Self { running: 0, ..self.attended() };
+        let are_off = || others.is_off(fd, &[Accept, Child, Events, Lock, Sleep]);
+        self.running == 1 && self.blocked == 0 && (self.waits.is_empty() || are_off())
+    }
+
+    /// The same without what nobody waits for at this moment.
+    fn attended(&self) -> Self {
+        let served = self.served.as_ref().map(|served| served - &self.unattended);
+        Self { served, ..self.clone() }
     }
 
     /// Whether all threads wait in accept(), so that nobody reads any connection, or would write to
@@ -215,6 +277,55 @@ mod tests {
         #[case] leaves: bool,
     ) {
         assert_eq!(activity(functions, served).leaves_unread(4), leaves);
+    }
+
+    /// As execSync() of node waits in an event loop of its own. It may be back in the other one in a
+    /// moment: for longer silence than that of a request it is not enough.
+    #[test]
+    fn an_epoll_instance_in_which_nobody_waits_is_no_reader() {
+        let outside = Activity {
+            unattended: BTreeSet::from([4]),
+            ..activity(&["ep_poll", "futex_wait_queue"], Some(vec![4, 9]))
+        };
+        assert!(outside.leaves_unread(4) && !outside.leaves_unread(9));
+        assert!(!outside.ignores(4));
+    }
+
+    #[rstest]
+    #[case::alone(1, &[], None, true)]
+    #[case::beside_idle_threads(1, &["futex_do_wait", "hrtimer_nanosleep"], Some(vec![]), true)]
+    #[case::beside_another_loop(1, &["ep_poll"], Some(vec![9]), true)]
+    #[case::beside_its_loop(1, &["ep_poll"], Some(vec![4]), false)]
+    #[case::beside_a_loop_of_anything(1, &["ep_poll"], None, false)]
+    #[case::beside_its_reader(1, &["futex_do_wait", "wait_woken"], Some(vec![4]), false)]
+    #[case::beside_one_that_works(1, &["futex_do_wait", "pipe_read"], Some(vec![]), false)]
+    #[case::beside_one_that_runs(2, &["futex_do_wait"], Some(vec![]), false)]
+    #[case::all_wait(0, &["futex_do_wait"], Some(vec![]), false)]
+    fn a_thread_that_runs_is_the_only_one_that_could_read(
+        #[case] running: u32,
+        #[case] functions: &[&str],
+        #[case] served: Option<Vec<u32>>,
+        #[case] is_only: bool,
+    ) {
+        let activity = Activity { running, ..activity(functions, served) };
+        assert_eq!(activity.leaves_to_one(4), is_only);
+        assert!(!Activity { blocked: 1, ..activity }.leaves_to_one(4));
+    }
+
+    #[rstest]
+    #[case::one_place(&["ep_poll"], Some("ep_poll"))]
+    #[case::idle_threads(&["futex_do_wait", "hrtimer_nanosleep"], Some("hrtimer_nanosleep"))]
+    #[case::a_lock(&["futex_wait_queue", "futex_do_wait"], Some("futex_wait_queue"))]
+    #[case::by_two_names(&["ep_poll", "do_epoll_wait"], Some("ep_poll"))]
+    #[case::several(&["wait_woken", "hrtimer_nanosleep"], None)]
+    #[case::several_unknown(&["pipe_read", "folio_wait_bit"], None)]
+    #[case::none(&[], None)]
+    fn idle_threads_do_not_say_what_a_process_waits_for(
+        #[case] functions: &[&str],
+        #[case] cause: Option<&str>,
+    ) {
+        let doing = Doing { waits: activity(functions, None).waits, ..Doing::default() };
+        assert_eq!(doing.cause().map(|wait| &*wait.function), cause);
     }
 
     #[rstest]

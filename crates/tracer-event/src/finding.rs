@@ -16,6 +16,7 @@ mod counted;
 mod dead_peer;
 mod deferred_accept;
 mod descriptors;
+mod doing;
 mod ephemeral_ports;
 mod keepalive_race;
 mod left_open;

@@ -34,7 +34,15 @@ pub fn process(pid: u32, name: &str) -> Process {
 
 /// Nothing more is known of it.
 pub fn program(process: Process) -> Program {
-    Program { process, executable: None, container: None, pod: None, pod_name: None, unit: None }
+    Program {
+        process,
+        executable: None,
+        container: None,
+        pod: None,
+        pod_name: None,
+        unit: None,
+        freezer: None,
+    }
 }
 
 /// The beginning of a trace that does without nothing.

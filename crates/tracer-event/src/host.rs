@@ -192,6 +192,8 @@ pub struct ProcessFacts {
     pub parent: u32,
     /// Why it cannot run, if so.
     pub halted: Option<Halt>,
+    /// The file by which its control group is thawed, if that is frozen.
+    pub freezer: Option<Box<str>>,
     /// The leader of its process group has ended: who started it, as a rule.
     pub leaderless: bool,
     /// What its threads do.
@@ -202,6 +204,9 @@ pub struct ProcessFacts {
     pub netns: Option<u32>,
     /// Its control group: that of a container, if it is in one.
     pub cgroup: Option<Cgroup>,
+    /// The control groups that it is in and that have a CPU quota, by path: periods in which they ran,
+    /// and in which they used it up (`cpu.stat`).
+    pub quotas: BTreeMap<Box<str>, [u64; 2]>,
     /// Open descriptors.
     pub descriptors: Option<u64>,
     /// The most that it may have (`RLIMIT_NOFILE`); `None` also for no limit.

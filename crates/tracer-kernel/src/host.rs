@@ -5,6 +5,7 @@
 
 mod activity;
 pub mod parse;
+mod quota;
 
 use std::{
     cmp::Reverse,
@@ -12,7 +13,7 @@ use std::{
     ffi::OsStr,
     fs,
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use super::{
@@ -26,7 +27,7 @@ use tracer_event::{
     process::Halt,
     state::State,
 };
-use tracer_model::{connection::SocketId, held, table::Snapshot, unread::unread_for};
+use tracer_model::{connection::SocketId, held, table::Snapshot, unread::is_suspicious};
 use tracer_wire::Record;
 
 /// Settings and counters of the namespace that the calling thread is in.
@@ -96,7 +97,7 @@ pub(super) fn processes_of(snapshot: &Snapshot) -> BTreeMap<u32, ProcessFacts> {
     let ticks = time::ticks();
     let silent = held::silent(&snapshot.records, &snapshot.holders, ticks);
     let left: HashSet<SocketId> = silent.by_listener.into_iter().map(SocketId::of).collect();
-    let unread = snapshot.records.iter().filter(|record| unread_for(record, ticks).is_some());
+    let unread = snapshot.records.iter().filter(|record| is_suspicious(record, ticks));
     let waited_at = snapshot.records.iter().filter(|record| {
         State::from_kernel(record.new_state) == Some(State::Listen) && record.accept_queue > 0
     });
@@ -157,10 +158,11 @@ fn process_facts(pid: u32, asked: &Asked) -> Option<ProcessFacts> {
     let stat = Stat::of(pid).filter(|stat| stat.started_at(*start_ns))?;
     let Stat { state, parent, group, .. } = stat;
     let groups = fs::read(format!("{directory}/cgroup")).unwrap_or_default();
+    let freezer = freezer(&groups);
     let halted = match state {
         b'T' => Some(Halt::Stopped),
         b't' => Some(Halt::Traced),
-        _ => is_frozen(&groups).then_some(Halt::Frozen),
+        _ => freezer.is_some().then_some(Halt::Frozen),
     };
     let executable = fs::read_link(format!("{directory}/exe")).ok();
     let netns = fs::metadata(format!("{directory}/ns/net")).ok();
@@ -168,11 +170,13 @@ fn process_facts(pid: u32, asked: &Asked) -> Option<ProcessFacts> {
     Some(ProcessFacts {
         parent,
         halted,
+        freezer: freezer.and_then(|file| file.to_str().map(Into::into)),
         leaderless: group != 0 && !Path::new(&format!("/proc/{group}")).exists(),
         activity: activity::activity(pid, &stat, *served),
         executable: executable.map(|path| path.as_os_str().as_bytes().to_vec()),
         netns: netns.and_then(|file| u32::try_from(file.ino()).ok()),
         cgroup: of_process(&groups, owner_in),
+        quotas: if *served { quota::quotas(&groups) } else { BTreeMap::new() },
         descriptors: tids.iter().filter_map(descriptors).max(),
         descriptor_limit: read(&format!("{directory}/limits"))
             .and_then(|text| parse::descriptor_limit(&text)),
@@ -193,18 +197,27 @@ fn count_descriptors(directory: &Path) -> Option<u64> {
     }
 }
 
-/// Whether the freezer of cgroup v2 or v1 holds a process, by its `/proc/PID/cgroup`.
-fn is_frozen(groups: &[u8]) -> bool {
-    let frozen = |root: &str, controller: &[u8], file: &str, line: &str| {
-        cgroup::path_in(groups, controller).is_some_and(|group| {
-            let path = [root.as_bytes(), group, file.as_bytes()].concat();
-            fs::read_to_string(OsStr::from_bytes(&path))
-                .is_ok_and(|text| text.lines().any(|one| one == line))
-        })
+/// The file by which a process is thawed that the freezer of cgroup v2 or v1 holds, by its
+/// `/proc/PID/cgroup`: that of the group which is frozen, with all below it.
+fn freezer(groups: &[u8]) -> Option<PathBuf> {
+    let frozen = |(root, controller, [state, frozen, own, file]): (&str, &[u8], [&str; 4])| {
+        let group = Path::new(OsStr::from_bytes(cgroup::path_in(groups, controller)?));
+        let inner = group.strip_prefix("/").ok()?;
+        let says = |group: &Path, file, what| {
+            let text = fs::read_to_string(Path::new(root).join(group).join(file));
+            text.is_ok_and(|text| text.lines().any(|line| line == what))
+        };
+        let by = || inner.ancestors().find(|group| says(group, own, "1")).unwrap_or(inner);
+        says(inner, state, frozen).then(|| Path::new(root).join(by()).join(file))
     };
-    frozen("/sys/fs/cgroup", b"", "/cgroup.events", "frozen 1")
-        || frozen("/sys/fs/cgroup/unified", b"", "/cgroup.events", "frozen 1")
-        || frozen("/sys/fs/cgroup/freezer", b"freezer", "/freezer.state", "FROZEN")
+    const NEW: [&str; 4] = ["cgroup.events", "frozen 1", "cgroup.freeze", "cgroup.freeze"];
+    const OLD: [&str; 4] = ["freezer.state", "FROZEN", "freezer.self_freezing", "freezer.state"];
+    let hierarchies: [(&str, &[u8], [&str; 4]); 3] = [
+        ("/sys/fs/cgroup", b"", NEW),
+        ("/sys/fs/cgroup/unified", b"", NEW),
+        ("/sys/fs/cgroup/freezer", b"freezer", OLD),
+    ];
+    hierarchies.into_iter().find_map(frozen)
 }
 
 fn read(path: &str) -> Option<String> {

@@ -32,6 +32,7 @@ mod close_wait;
 mod common;
 mod comparison;
 mod dead_peers;
+mod doing;
 mod ended;
 mod endings;
 mod ends;

@@ -7,6 +7,9 @@ use tracer_event::state::State;
 
 /// A process that is about to read does so within this time, nanoseconds.
 const PAUSE: u64 = 4_000_000_000;
+/// What was not read for this time may be what nobody reads at the next look, with which that of its
+/// process will be compared.
+const MOMENT: u64 = 500_000_000;
 
 /// Whether there is data on an open connection that its process has not read.
 pub fn is_unread(record: &Record) -> bool {
@@ -20,9 +23,18 @@ pub fn is_unread(record: &Record) -> bool {
 /// For how long it has waited, where no more has come for a while, and this end has sent nothing
 /// since either, nanoseconds.
 pub fn unread_for(record: &Record, ticks: Ticks) -> Option<u64> {
+    waiting(record, ticks).filter(|waiting| *waiting >= PAUSE)
+}
+
+/// Whether it is worth looking at what the holders do.
+pub fn is_suspicious(record: &Record, ticks: Ticks) -> bool {
+    waiting(record, ticks) >= Some(MOMENT)
+}
+
+fn waiting(record: &Record, ticks: Ticks) -> Option<u64> {
     let received = since(record, record.last_received, ticks)?;
     let is_unanswered = since(record, record.last_sent, ticks).is_none_or(|sent| sent >= received);
-    (is_unread(record) && is_unanswered && received >= PAUSE).then_some(received)
+    (is_unread(record) && is_unanswered).then_some(received)
 }
 
 #[cfg(test)]
@@ -59,5 +71,13 @@ mod tests {
     fn only_what_is_not_answered_is_not_read(#[case] record: Record, #[case] waits: bool) {
         let waiting = unread_for(&record, Ticks { hz: 250 });
         assert_eq!(waiting, waits.then_some(4_000_000_000));
+    }
+
+    #[rstest]
+    #[case(125, true)]
+    #[case(124, false)]
+    fn what_waits_for_a_moment_is_looked_at(#[case] jiffies: u64, #[case] is_so: bool) {
+        let record = Record { jiffies: 100 + jiffies, ..asked() };
+        assert_eq!(is_suspicious(&record, Ticks { hz: 250 }), is_so);
     }
 }

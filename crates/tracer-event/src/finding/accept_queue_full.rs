@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Descriptors, Explain, Line, Listener, Remedy, Severity, Sockets,
+    doing::{of_listener, raise_quota},
     remedies::{accept_faster, advice, command, no_descriptor_left, resume},
-    words::{line, of_limit, of_listener, programs, whose},
+    words::{line, of_limit, programs, whose},
 };
 use crate::phrase::{Wording, wording};
 
@@ -99,13 +100,14 @@ impl Explain for AcceptQueue {
     fn remedies(&self, enter: &str) -> Vec<Remedy> {
         let from = &self.listener;
         if let Some(halt) = from.halted {
-            return resume(halt, from.processes.first().map(|program| program.process.pid));
+            return resume(halt, from.processes.first());
         }
-        let who = programs(&from.processes);
         if self.descriptors.is_some_and(|descriptors| descriptors.is_all()) {
-            return vec![no_descriptor_left(who)];
+            return vec![no_descriptor_left(&from.processes)];
         }
-        let mut remedies = vec![accept_faster(who)];
+        let faster = || accept_faster(programs(&from.processes));
+        let quota = raise_quota(from.doing.as_ref());
+        let mut remedies = vec![quota.unwrap_or_else(faster)];
         remedies.push(advice(wording!(
             "remedy-larger-backlog",
             "a larger backlog (the program's listen(), limited by somaxconn) absorbs bursts, no more"

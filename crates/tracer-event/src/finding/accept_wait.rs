@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Descriptors, Explain, Line, Listener, Remedy, Severity, Sockets, Worker,
+    doing::{does, of_listener, raise_quota},
     remedies::{accept_faster, advice, no_descriptor_left, resume, stacks},
-    words::{does, halted, least, line, of_limit, of_listener, process, programs, whose},
+    words::{halted, least, line, of_limit, process, programs, whose},
 };
 use crate::{
     duration::grouped,
@@ -133,17 +134,19 @@ impl Explain for AcceptWait {
         let from = &self.listener;
         let pid = from.processes.first().map(|program| program.process.pid);
         if let Some(halt) = from.halted {
-            return resume(halt, pid);
+            return resume(halt, from.processes.first());
         }
         let who = programs(&from.processes);
         if self.descriptors.is_some_and(|descriptors| descriptors.is_all()) {
-            return vec![no_descriptor_left(who)];
+            return vec![no_descriptor_left(&from.processes)];
         }
-        let mut remedies = vec![if self.listened.is_some() {
+        let mut remedies = vec![if let Some(quota) = raise_quota(from.doing.as_ref()) {
+            quota
+        } else if self.listened.is_some() {
             advice(wording!(
                 "remedy-inherited-listener",
-                "{who} has inherited the listener: end it, or close the descriptor in it; open \
-                 listeners with SOCK_CLOEXEC",
+                "{who} inherited the listener: end what does not serve, or close the descriptor \
+                 there; open listeners with SOCK_CLOEXEC",
                 [who]
             ))
         } else if self.moves {
@@ -151,7 +154,7 @@ impl Explain for AcceptWait {
         } else {
             advice(wording!(
                 "remedy-accept",
-                "{who} must call accept(): free what it waits for; restarting it frees the queue",
+                "{who} must call accept(): remove what holds that up; a restart frees the queue",
                 [who]
             ))
         }];

@@ -10,12 +10,13 @@ use super::{
     Sockets,
     alike::{kin, of_fds, who_do},
     commands::filter,
+    doing::of_listener,
     made::Made,
     other_side::{OtherSide, await_less, half_close, of_other_side, other_peers},
     remedies::{advice, close_on_exec, command, no_descriptor_left, resume, serve, stacks},
     words::{
-        a_process, bytes, each_peer, end, growth, halted, least, line, of_limit, of_listener,
-        of_programs, programs, service, states, whose, with_orphans,
+        a_process, bytes, each_peer, end, growth, halted, least, line, of_limit, of_programs,
+        programs, service, states, whose, with_orphans,
     },
 };
 use crate::{
@@ -171,7 +172,7 @@ impl Explain for Leak {
         let who = programs(&self.holders);
         let mut remedies = match self.cause {
             Cause::NeverAccepted => return never_accepted(self),
-            Cause::Halted(halt) => resume(halt, self.holders.first().map(|one| one.process.pid)),
+            Cause::Halted(halt) => resume(halt, self.holders.first()),
             // A child for each connection is there to serve it.
             Cause::Inherited if self.sockets == self.holders.len() as u64 => {
                 vec![serve(), close_on_exec()]
@@ -345,10 +346,10 @@ fn never_accepted(leak: &Leak) -> Vec<Remedy> {
     let Some(from) = &leak.listener else { return Vec::new() };
     let pid = from.processes.first().map(|program| program.process.pid);
     if let Some(halt) = from.halted {
-        return resume(halt, pid);
+        return resume(halt, from.processes.first());
     }
     if leak.descriptors.is_some_and(|descriptors| descriptors.open >= descriptors.limit) {
-        return vec![no_descriptor_left(programs(&from.processes))];
+        return vec![no_descriptor_left(&from.processes)];
     }
     let mut remedies = vec![advice(wording!(
         "remedy-where-stuck",

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     About, Explain, Line, Program, Remedy, Service, Severity, Sockets,
     alike::{kin, of_fds, who_do},
+    doing::of_activity,
     remedies::{advice, close_on_exec, command},
-    words::{end, line, of_activity, of_programs, process, service},
+    words::{end, line, of_programs, process, service},
 };
 use crate::{
     activity::Doing,

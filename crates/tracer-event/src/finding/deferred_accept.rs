@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, Listener, Remedy, Severity, Sockets,
+    doing::of_listener,
     remedies::{advice, command},
-    words::{of_listener, whose},
+    words::whose,
 };
 use crate::{
     duration::duration,

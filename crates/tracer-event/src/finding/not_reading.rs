@@ -1,4 +1,4 @@
-//! `not_reading`: a server does not read what its clients have sent.
+//! `not_reading`: a server does not read what its clients have sent, or a halted process what came.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     About, Connections, Explain, Halt, Line, Remedy, Severity,
     alike::who_do,
+    doing::{does, of_activity, raise_quota},
     remedies::{advice, resume, stacks},
-    words::{bytes, does, halted, line, of_activity, process, service},
+    words::{bytes, halted, line, process, service},
 };
 use crate::{
     activity::Doing,
@@ -15,7 +16,7 @@ use crate::{
     phrase::{Wording, wording},
 };
 
-/// Accepted connections whose data nobody reads.
+/// Connections whose data nobody reads: accepted ones, or any of halted processes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NotReading {
     /// Which.
@@ -36,9 +37,9 @@ pub struct NotReading {
 impl Explain for NotReading {
     fn about() -> About {
         About {
-            when: "data has come on accepted connections, and for four seconds nothing was read or answered, while the \
+            when: "data has come on accepted connections (on any, if who holds them is halted), and for four seconds nothing was read or answered, while the \
                    processes that hold them are halted, or no thread of theirs runs, reads from these connections or \
-                   waits for them, and they wait for nobody else, or their only thread has computed all the time; a warning for three or more, or after 30 s",
+                   waits for them, and they wait for nobody else, or one thread has computed all the time while no other waited for them; a warning for three or more, or after 30 s",
             evidence: "the sequence numbers of both snapshots, the times of the last data, who holds the connections, \
                        and what the holders wait for: the functions that their threads sleep in, the descriptors of \
                        their system calls and epoll instances with the events asked for",
@@ -82,17 +83,30 @@ impl Explain for NotReading {
     }
 
     fn remedies(&self, _: &str) -> Vec<Remedy> {
-        let pid = self.connections.holders.first().map(|first| first.process.pid);
+        let first = self.connections.holders.first();
         if let Some(halt) = self.halted {
-            return resume(halt, pid);
+            return resume(halt, first);
+        }
+        let who = self.connections.who();
+        if self.doing.as_ref().is_some_and(Doing::computes) {
+            let computes = wording!(
+                "remedy-computes",
+                "{who} cannot read before that computation ends: find out which it is (a profiler, a slow log), and give \
+                 it a thread or process of its own",
+                [who]
+            );
+            return raise_quota(self.doing.as_ref())
+                .into_iter()
+                .chain([advice(computes)])
+                .collect();
         }
         let mut remedies = vec![advice(wording!(
             "remedy-read-or-close",
             "{who} must read, or close: look for threads that are stuck before they read (a lock, a full pool), and for \
              descriptors that were not registered with epoll again (EPOLLONESHOT, an error path)",
-            who = self.connections.who(),
+            [who]
         ))];
-        remedies.extend(pid.map(stacks));
+        remedies.extend(first.map(|first| stacks(first.process.pid)));
         remedies
     }
 

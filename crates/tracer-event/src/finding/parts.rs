@@ -95,6 +95,10 @@ pub struct Program {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "name::optional")]
     #[schemars(with = "Option<String>")]
     pub unit: Option<Box<str>>,
+    /// The file by which the control group is thawed that it is frozen with.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "name::optional")]
+    #[schemars(with = "Option<String>")]
+    pub freezer: Option<Box<str>>,
 }
 
 /// A listener and its accept queue.

@@ -110,7 +110,7 @@ impl Explain for PeerNotReading {
         let mut remedies = Vec::new();
         match self.readers.first() {
             Some(reader) if self.halted.is_some() => {
-                let resume = |halt| resume(halt, Some(reader.process.pid));
+                let resume = |halt| resume(halt, Some(reader));
                 remedies.extend(self.halted.into_iter().flat_map(resume));
             }
             Some(Program { process: reader, .. }) => {

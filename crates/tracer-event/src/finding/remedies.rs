@@ -1,7 +1,11 @@
 //! Remedies that several findings have.
 
-use super::{Halt, Remedy};
-use crate::phrase::{Wording, wording};
+use super::{Halt, Program, Remedy, alike::who_do};
+use crate::{
+    escape::harmless,
+    phrase::{Wording, wording},
+    process::Process,
+};
 
 pub(super) fn advice(text: Wording) -> Remedy {
     Remedy { text, command: None }
@@ -35,11 +39,11 @@ pub(super) fn accept_faster(who: Wording) -> Remedy {
     ))
 }
 
-pub(super) fn no_descriptor_left(who: Wording) -> Remedy {
+pub(super) fn no_descriptor_left(who: &[Program]) -> Remedy {
     advice(wording!(
         "remedy-no-descriptor",
-        "{who} has no descriptor left to accept with: see that finding",
-        [who]
+        "{who} no descriptor left to accept with: see that finding",
+        who = who_do(who, "has", "have")
     ))
 }
 
@@ -53,8 +57,10 @@ pub(super) fn serve() -> Remedy {
 }
 
 /// Lets a process run again.
-pub(super) fn resume(halt: Halt, pid: Option<u32>) -> Vec<Remedy> {
-    let Some(pid) = pid else { return Vec::new() };
+pub(super) fn resume(halt: Halt, first: Option<&Program>) -> Vec<Remedy> {
+    let Some(Program { process: Process { pid, .. }, freezer, .. }) = first else {
+        return Vec::new();
+    };
     vec![match halt {
         Halt::Stopped => {
             command(wording!("remedy-continue", "let it run again"), format!("kill -CONT {pid}"))
@@ -63,10 +69,20 @@ pub(super) fn resume(halt: Halt, pid: Option<u32>) -> Vec<Remedy> {
             wording!("remedy-detach", "detach or continue the debugger that holds it"),
             format!("grep TracerPid /proc/{pid}/status"),
         ),
-        Halt::Frozen => command(
-            wording!("remedy-thaw", "thaw its cgroup (docker unpause, or)"),
-            format!("cat /proc/{pid}/cgroup"),
-        ),
+        Halt::Frozen => {
+            let thaw = wording!(
+                "remedy-thaw",
+                "thaw its control group: a container by docker unpause, a unit by systemctl thaw, \
+                 any other by its file"
+            );
+            // The names of groups are anybody's: a word to a shell, whatever is in it.
+            let quote = |file: &str| format!("'{}'", harmless(file).replace('\'', r"'\''"));
+            let value = |file: &str| if file.ends_with(".state") { "THAWED" } else { "0" };
+            match freezer {
+                None => advice(thaw),
+                Some(file) => command(thaw, format!("echo {} > {}", value(file), quote(file))),
+            }
+        }
     }]
 }
 

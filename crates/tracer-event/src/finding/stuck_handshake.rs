@@ -127,10 +127,10 @@ impl Explain for StuckHandshake {
         };
         match self.service {
             Service::There(_) if self.lost.is_some() => {}
-            Service::There(peer) => {
-                let compare = format!("{enter}{}", reachable(peer, peer.port));
-                remedies.push(command(self.why_compare(), compare));
-            }
+            Service::There(peer) => remedies.push(command(
+                self.why_compare(),
+                format!("{enter}{}", reachable(peer, peer.port)),
+            )),
             Service::Here(_) => remedies.push(command(
                 wording!(
                     "remedy-where-from",

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::{Descriptors, Halt, Limit, Line, Listener, LostSegment, Program, Service, Setting};
 use crate::{
-    activity::{Doing, Wait, WaitKind},
     container::{PodName, short},
     duration::{duration, grouped, whole_seconds},
     endpoint::Endpoint,
@@ -233,82 +232,6 @@ pub(super) fn of_program(program: &Program) -> Option<Line> {
         }
     };
     known.then(|| line("process", text))
-}
-
-pub(super) fn of_listener(from: &Listener) -> Vec<Line> {
-    let mut lines = of_programs(&from.processes);
-    if let Some(halt) = from.halted {
-        let who = programs(&from.processes);
-        lines.push(line("state", wording!("who-does", "{who} {does}", [who], does = halted(halt))));
-    } else if let (Some(doing), Some(first)) = (&from.doing, from.processes.first()) {
-        lines.extend(of_activity(doing, &first.process));
-    }
-    lines
-}
-
-/// What a process does, in a few words after its name: `sleeps`, `is busy (98 % of a processor)`.
-pub(super) fn does(doing: &Doing) -> Option<Wording> {
-    const BUSY: u32 = 50;
-    let Doing { cpu_percent, blocked, ref waits, .. } = *doing;
-    if blocked > 0 {
-        return Some(wording!("does-block", "is blocked in the kernel (uninterruptible)"));
-    }
-    if let Some(percent) = cpu_percent.filter(|percent| *percent >= BUSY) {
-        let percent = percent.to_string();
-        return Some(wording!("does-work", "is busy ({percent} % of a processor)", [percent]));
-    }
-    let function = &waits.first()?.function;
-    Some(match WaitKind::of(function) {
-        WaitKind::Accept => wording!("does-accept", "waits in accept() of another socket"),
-        WaitKind::Receive => match &doing.on {
-            None => wording!("does-receive", "waits for data from a peer"),
-            Some(on) => {
-                let who = on.process.map(|one| format!(" ({})", process(&one))).unwrap_or_default();
-                let peer = format!("{}{who}", on.peer);
-                match on.takes_nothing {
-                    true => wording!("does-send", "waits for {peer} to take what it sends", [peer]),
-                    false => wording!("does-receive-of", "waits for data from {peer}", [peer]),
-                }
-            }
-        },
-        WaitKind::Events | WaitKind::Poll | WaitKind::Ring => {
-            wording!("does-poll", "waits for other events")
-        }
-        WaitKind::Sleep => wording!("does-sleep", "sleeps"),
-        WaitKind::Lock => wording!("does-lock", "waits for a lock"),
-        WaitKind::Child => wording!("does-wait", "waits for a child process"),
-        WaitKind::Other if function.is_empty() || &**function == "0" => return None,
-        WaitKind::Other => {
-            wording!("does-other", "waits in {function}", function = &*harmless(function))
-        }
-    })
-}
-
-/// Where the threads of a process wait.
-pub(super) fn of_activity(doing: &Doing, who: &Process) -> Option<Line> {
-    let Doing { cpu_percent, blocked, ref waits, .. } = *doing;
-    let wait = |wait: &Wait| match wait.threads {
-        1 => harmless(&wait.function).into_owned(),
-        threads => format!("{} × {threads}", harmless(&wait.function)),
-    };
-    let known = waits.iter().filter(|wait| !matches!(&*wait.function, "" | "0"));
-    let mut parts: Vec<Wording> = known.map(|one| wait(one).into()).collect();
-    if blocked > 0 {
-        let count = blocked.to_string();
-        parts.push(wording!("threads-blocked", "{count} uninterruptible", [count]));
-    }
-    let waits =
-        (!parts.is_empty()).then(|| wording!("threads-wait", "threads wait in {parts}", [parts]));
-    let cpu = cpu_percent.map(|percent| {
-        wording!("of-a-processor", "{percent} % of a processor", percent = percent.to_string())
-    });
-    let does = match (waits, cpu) {
-        (Some(waits), Some(cpu)) => {
-            wording!("one-and-other", "{one}; {other}", one = waits, other = cpu)
-        }
-        (one, other) => one.or(other)?,
-    };
-    Some(line("state", wording!("who-does", "{who}: {does}", [does], who = process(who))))
 }
 
 pub(super) fn growth(growth: f64) -> Wording {

@@ -188,6 +188,7 @@ mod tests {
             pod: None,
             pod_name: None,
             unit: None,
+            freezer: None,
         }];
         let local = Endpoint::new([0, 0, 0, 0].into(), 8080);
         Listener {

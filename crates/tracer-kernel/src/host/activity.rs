@@ -33,10 +33,13 @@ pub(super) fn activity(pid: u32, stat: &Stat, descriptors: bool) -> Activity {
     let directory = format!("/proc/{pid}");
     let mut found = Activity { cpu: stat.cpu_ticks * NANOSECONDS_PER_TICK, ..Activity::default() };
     let mut waits: BTreeMap<String, u32> = BTreeMap::new();
-    let mut served = Some(BTreeSet::new());
+    let mut calls = Calls { served: Some(BTreeSet::new()), epoll: Some(BTreeSet::new()) };
     let tasks = format!("{directory}/task");
     let mut threads = numbered(Path::new(&tasks));
     for thread in threads.by_ref().take(THREADS) {
+        if descriptors && let Some(delay) = delayed(&thread) {
+            *found.delayed.get_or_insert(0) += delay;
+        }
         let stat = fs::read(thread.join("stat")).ok().and_then(|text| Stat::parse(&text));
         match stat.map(|stat| stat.state) {
             Some(b'R') => found.running += 1,
@@ -45,7 +48,7 @@ pub(super) fn activity(pid: u32, stat: &Stat, descriptors: bool) -> Activity {
                 let function = fs::read(thread.join("wchan")).unwrap_or_default();
                 let function = escape(&function).into_owned();
                 let function = match descriptors {
-                    true => note_call(&thread, function, &mut served, &mut found),
+                    true => note_call(&thread, function, &mut calls, &mut found),
                     false => function,
                 };
                 *waits.entry(function).or_default() += 1;
@@ -55,15 +58,30 @@ pub(super) fn activity(pid: u32, stat: &Stat, descriptors: bool) -> Activity {
         }
     }
     let has_more = threads.next().is_some();
-    if has_more {
-        served = None;
-    }
     found.waits = places(waits, has_more);
-    if let Some(served) = served.as_mut().filter(|_| descriptors) {
-        found.served =
-            in_epoll(&directory).map(|all| all.into_iter().chain(served.iter().copied()).collect());
+    let served = calls.served.filter(|_| descriptors && !has_more);
+    if let Some((served, instances)) = served.and_then(|served| Some((served, epoll(&directory)?)))
+    {
+        let all: BTreeSet<u32> = instances.values().flatten().copied().collect();
+        let attended = calls.epoll.and_then(|by| attended(&instances, by));
+        found.unattended = attended.map_or_else(BTreeSet::new, |by| &(&all - &by) - &served);
+        found.served = Some(&all | &served);
     }
     found
+}
+
+/// What the system calls of threads show; `None` where one cannot be read.
+struct Calls {
+    /// The descriptors that they wait for in accept() or recv().
+    served: Option<BTreeSet<u32>>,
+    /// The epoll instances that they wait in.
+    epoll: Option<BTreeSet<u32>>,
+}
+
+/// For how long a thread was ready and waited for a processor, nanoseconds: the second number.
+fn delayed(thread: &Path) -> Option<u64> {
+    let text = fs::read_to_string(thread.join("schedstat")).ok()?;
+    text.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 /// Where threads wait, most first.
@@ -81,18 +99,13 @@ fn places(waits: BTreeMap<String, u32>, has_more: bool) -> Vec<Wait> {
     waits
 }
 
-/// Notes the descriptor that a thread waits for in accept(), recv() or send(), and whether it reads
-/// standard input: the first argument of its system call (`0 0x4 0x7ffd… `). Where that cannot be read
-/// it may be any. Where it lingers in close() it waits for neither.
-fn note_call(
-    thread: &Path,
-    function: String,
-    served: &mut Option<BTreeSet<u32>>,
-    found: &mut Activity,
-) -> String {
+/// Notes the descriptor that a thread waits for in accept(), recv(), send() or epoll_wait(), and
+/// whether it reads standard input: the first argument of its system call (`0 0x4 0x7ffd… `). Where
+/// that cannot be read it may be any. Where it lingers in close() it waits for neither.
+fn note_call(thread: &Path, function: String, known: &mut Calls, found: &mut Activity) -> String {
     let kind = WaitKind::of(&function);
     let is_socket = matches!(kind, WaitKind::Accept | WaitKind::Receive);
-    if !is_socket && !function.contains("pipe_read") {
+    if !is_socket && kind != WaitKind::Events && !function.contains("pipe_read") {
         return function;
     }
     let text = fs::read_to_string(thread.join("syscall")).unwrap_or_default();
@@ -100,14 +113,23 @@ fn note_call(
         return "sk_stream_wait_close".to_owned();
     }
     let fd = first_argument(&text);
+    if calls(&text, &[libc::SYS_connect]) {
+        // So older kernels call it; it sleeps in `wait_woken` as well.
+        found.calls.extend(fd.map(|fd| (fd, false)));
+        return "inet_wait_for_connect".to_owned();
+    }
     found.reading_input += u32::from(fd == Some(0));
     if let Some(fd) = fd.filter(|_| kind == WaitKind::Receive) {
         found.calls.insert(fd, sends(&text));
     }
-    match (served.as_mut(), fd) {
-        _ if !is_socket => {}
-        (Some(served), Some(fd)) => drop(served.insert(fd)),
-        _ => *served = None,
+    let those = match kind {
+        WaitKind::Events => &mut known.epoll,
+        _ if is_socket => &mut known.served,
+        _ => return function,
+    };
+    match (those.as_mut(), fd) {
+        (Some(those), Some(fd)) => drop(those.insert(fd)),
+        _ => *those = None,
     }
     function
 }
@@ -128,10 +150,10 @@ fn first_argument(call: &str) -> Option<u32> {
     u32::from_str_radix(word.strip_prefix("0x")?, 16).ok()
 }
 
-/// The descriptors that are registered with a process's epoll instances; `None` where there are too
-/// many descriptors to look at, one cannot be read, or io_uring is used.
-fn in_epoll(directory: &str) -> Option<BTreeSet<u32>> {
-    let mut found = BTreeSet::new();
+/// A process's epoll instances and the descriptors that are registered with each; `None` where there
+/// are too many descriptors to look at, one cannot be read, or io_uring is used.
+fn epoll(directory: &str) -> Option<BTreeMap<u32, Vec<u32>>> {
+    let mut found = BTreeMap::new();
     let open = format!("{directory}/fd");
     let mut descriptors = numbered(Path::new(&open));
     for descriptor in descriptors.by_ref().take(DESCRIPTORS) {
@@ -140,13 +162,28 @@ fn in_epoll(directory: &str) -> Option<BTreeSet<u32>> {
             b"anon_inode:[eventpoll]" => {
                 let number = descriptor.file_name()?.to_str()?.to_owned();
                 let text = fs::read_to_string(format!("{directory}/fdinfo/{number}")).ok()?;
-                found.extend(registered(&text));
+                found.insert(number.parse().ok()?, registered(&text).collect());
             }
             b"anon_inode:[io_uring]" => return None,
             _ => {}
         }
     }
     descriptors.next().is_none().then_some(found)
+}
+
+/// What is registered with these epoll instances, and with those that are registered with them;
+/// `None` where one of them is no descriptor of the process, but of a thread alone.
+fn attended(instances: &BTreeMap<u32, Vec<u32>>, by: BTreeSet<u32>) -> Option<BTreeSet<u32>> {
+    if !by.iter().all(|one| instances.contains_key(one)) {
+        return None;
+    }
+    let mut found = BTreeSet::new();
+    let mut open: Vec<u32> = by.into_iter().collect();
+    while let Some(registered) = open.pop().map(|one| instances.get(&one)) {
+        let new = registered.into_iter().flatten().filter(|fd| found.insert(**fd));
+        open.extend(new);
+    }
+    Some(found)
 }
 
 /// `tfd:        5 events:       19 data: …`, a line each. Where nothing but flags is left of the
@@ -201,6 +238,20 @@ mod tests {
         assert_eq!(registered(text).collect::<Vec<_>>(), [5, 12, 14]);
     }
 
+    #[rstest]
+    #[case::its_own(&[3], Some(vec![5, 6]))]
+    #[case::one_in_another(&[7], Some(vec![4, 8]))]
+    #[case::nobody_waits(&[], Some(vec![]))]
+    #[case::of_a_thread_alone(&[3, 99], None)]
+    fn who_waits_in_an_epoll_instance_waits_for_what_is_registered_there(
+        #[case] by: &[u32],
+        #[case] expected: Option<Vec<u32>>,
+    ) {
+        let instances = [(3, vec![5, 6]), (4, vec![8]), (7, vec![4])].into();
+        let found = attended(&instances, by.iter().copied().collect());
+        assert_eq!(found, expected.map(|fds| fds.into_iter().collect()));
+    }
+
     #[test]
     fn what_is_not_named_is_not_known() {
         let of = |count: u32| (0..count).map(|n| (n.to_string(), 1)).collect();
@@ -219,6 +270,7 @@ mod tests {
         let sleeps = |wait: &Wait| WaitKind::of(&wait.function) == WaitKind::Sleep;
         assert!(seen.waits.iter().any(sleeps), "{seen:?}");
         assert!(seen.running > 0, "this thread runs: {seen:?}");
+        assert!(seen.delayed.is_some());
         sleeper.join().unwrap();
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     ports, socket,
 };
 use tracer_event::{
-    activity::{Activity, Awaited, Doing, Wait, WaitKind},
+    activity::WaitKind,
     container::Cgroup,
     endpoint::{Endpoint, Tuple},
     finding::{Finding, Listener, PortUse, Problem, Program, Service, Severity, Status},
@@ -297,6 +297,7 @@ impl<'a> Comparison<'a> {
             pod: pod.map(Into::into),
             pod_name: pod.and_then(|uid| self.input.enricher.pod_name(uid)),
             unit: text(|group| &group.unit),
+            freezer: facts.and_then(|facts| facts.freezer.clone()),
         }
     }
 
@@ -308,43 +309,6 @@ impl<'a> Comparison<'a> {
         kin.sort_unstable();
         kin.dedup();
         kin
-    }
-
-    /// What a process does, where that could be seen.
-    pub(super) fn doing(&self, pid: u32) -> Option<Doing> {
-        let Input { first, last, .. } = self.input;
-        let Activity { running, blocked, waits, cpu, calls, .. } =
-            &last.host.processes.get(&pid)?.activity;
-        if waits.is_empty() && running + blocked == 0 {
-            return None;
-        }
-        let before = first.look.host.processes.get(&pid).filter(|_| self.elapsed() > 0);
-        let percent =
-            before.map(|before| cpu.saturating_sub(before.activity.cpu) * 100 / self.elapsed());
-        let cpu_percent = percent.map(|percent| percent as u32);
-        let waits: Vec<Wait> = waits.iter().filter(|wait| wait.is_known()).cloned().collect();
-        let reads = |wait: &Wait| WaitKind::of(&wait.function) == WaitKind::Receive;
-        let on = waits.first().filter(|one| reads(one));
-        let on = on.and_then(|_| self.awaited(pid, calls));
-        Some(Doing { cpu_percent, blocked: *blocked, waits, on })
-    }
-
-    /// Whom a process waits for: of several, who takes nothing of what it sends.
-    fn awaited(&self, pid: u32, calls: &BTreeMap<u32, bool>) -> Option<Awaited> {
-        let call = |seen: &Seen<'_>| {
-            let mut holders = self.holders(seen.record).iter();
-            let fd = |one: &Owner| one.fd.filter(|_| one.process.pid == pid);
-            holders.find_map(|one| calls.get(&fd(one)?)).map(|sends| (*sends, seen.tuple()))
-        };
-        let open = self.seen_in(State::Established).chain(self.seen_in(State::CloseWait));
-        let (takes_nothing, tuple) = open.filter_map(call).max_by_key(|(sends, _)| *sends)?;
-        let is_peer = |seen: &&Seen<'_>| {
-            let other = seen.tuple();
-            (other.local, other.peer) == (tuple.peer, tuple.local)
-        };
-        let there = self.seen.iter().find(is_peer);
-        let process = there.and_then(|seen| self.holders(seen.record).first());
-        Some(Awaited { takes_nothing, peer: tuple.peer, process: process.map(|one| one.process) })
     }
 
     /// The socket's life as far as the table knows it.

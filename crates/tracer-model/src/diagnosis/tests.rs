@@ -3,6 +3,7 @@
 mod accepting;
 mod alike;
 mod descriptors;
+mod doing;
 mod forwarding;
 mod innocent;
 mod losses;

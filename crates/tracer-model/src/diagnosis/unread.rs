@@ -1,4 +1,4 @@
-//! Servers that do not read what their clients have sent.
+//! Servers that do not read what their clients have sent, and whoever is halted before it has read.
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
@@ -10,8 +10,9 @@ use super::{
 };
 use crate::{timeouts::since, unread::unread_for};
 use tracer_event::{
-    activity::Doing,
+    activity::{Activity, Doing},
     finding::{Finding, NotReading, Problem, Service, Severity},
+    host::Host,
     process::{Halt, Owner},
     state::State,
 };
@@ -26,7 +27,8 @@ const LONG: u64 = 30_000_000_000;
 /// A computation that takes longer keeps all others waiting.
 const COMPUTATION: u64 = 10_000_000_000;
 
-/// Accepted connections with data that nobody reads or waits for.
+/// Accepted connections with data that nobody reads or waits for. What a server sends unasked its
+/// client may read later; not so while it is halted.
 fn unread(comparison: &Comparison<'_>) -> Vec<Finding> {
     let stands = |seen: &&Seen<'_>| stands_still(comparison, seen);
     let found: Vec<&Seen<'_>> = comparison.seen.iter().filter(stands).collect();
@@ -43,8 +45,9 @@ fn unread(comparison: &Comparison<'_>) -> Vec<Finding> {
                 || computes(comparison, holder)
         };
         let is_here = matches!(comparison.service(&seen.tuple()), Service::Here(_));
+        let are_halted = holders.iter().all(|holder| halt(comparison, holder).is_some());
         if !holders.is_empty()
-            && is_here
+            && (is_here || are_halted)
             && holders.iter().all(is_left)
             && !is_told(comparison, holders)
             && comparison.wants_seen(seen)
@@ -64,23 +67,30 @@ fn stands_still(comparison: &Comparison<'_>, seen: &Seen<'_>) -> bool {
         && seen.recent.is_some_and(|recent| numbers(recent) == numbers(seen.record))
 }
 
-/// Whether no thread of a process reads a connection, or waits for it.
+/// Whether no thread of a process reads a connection, or waits for it, at two looks: at one of them
+/// an event loop may be about to come back.
 fn leaves_unread(comparison: &Comparison<'_>, holder: &Owner) -> bool {
-    let facts = comparison.input.last.host.processes.get(&holder.process.pid);
-    let facts = facts.zip(holder.fd);
-    facts.is_some_and(|(facts, fd)| facts.activity.leaves_unread(fd))
+    let looks = [&comparison.input.recent.look.host, &comparison.input.last.host];
+    at_each(looks, holder, Activity::leaves_unread)
 }
 
-/// Whether the only thread of a process has computed all the time, and no data has moved on any of its
-/// connections.
+fn at_each(looks: [&Host; 2], holder: &Owner, does: fn(&Activity, u32) -> bool) -> bool {
+    let is_so = |host: &Host| {
+        let facts = host.processes.get(&holder.process.pid).zip(holder.fd);
+        facts.is_some_and(|(facts, fd)| does(&facts.activity, fd))
+    };
+    looks.into_iter().all(is_so)
+}
+
+/// Whether one thread of a process has computed all the time while no other could read, and no data
+/// has moved on any of its connections.
 fn computes(comparison: &Comparison<'_>, holder: &Owner) -> bool {
     let pid = holder.process.pid;
     if !comparison.doing(pid).is_some_and(|doing| doing.computes()) {
         return false;
     }
-    let facts = comparison.input.last.host.processes.get(&pid);
-    let is_alone =
-        facts.is_some_and(|facts| facts.activity.running == 1 && facts.activity.waits.is_empty());
+    let looks = [&comparison.input.first.look.host, &comparison.input.last.host];
+    let is_alone = at_each(looks, holder, Activity::leaves_to_one);
     let is_its = |seen: &&Seen<'_>| {
         seen.state != State::Listen
             && comparison.holders(seen.record).iter().any(|one| one.process.pid == pid)

@@ -1,5 +1,6 @@
 //! Anything that can be told.
 
+mod doing;
 mod findings;
 mod pods;
 

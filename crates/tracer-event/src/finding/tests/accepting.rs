@@ -1,11 +1,15 @@
 //! What is said of connections that wait, are held by somebody else, or are with themselves.
 
 use super::*;
-use crate::activity::{Doing, Wait};
+use crate::activity::{Awaited, Doing, Throttled, Wait};
 
 fn doing(function: &str, cpu_percent: u32, blocked: u32) -> Doing {
     let waits = vec![Wait { function: function.into(), threads: 2 }];
-    Doing { cpu_percent: Some(cpu_percent), blocked, waits, on: None }
+    Doing { cpu_percent: Some(cpu_percent), blocked, waits, ..Doing::default() }
+}
+
+fn database() -> Awaited {
+    Awaited { takes_nothing: false, peer: at("10.0.0.2", 5432), process: None }
 }
 
 fn wait(doing: Option<Doing>, moves: bool) -> AcceptWait {
@@ -68,9 +72,78 @@ pub(super) fn deferred() -> Finding {
     of(Problem::DeferredAccept(deferred))
 }
 
+/// A thread that computes, as far as it gets a processor.
+fn computing() -> Finding {
+    let mut finding = silence::unread(None);
+    if let Problem::NotReading(unread) = &mut finding.problem {
+        let [cpu_percent, ready_percent] = [Some(40), Some(59)];
+        unread.doing = Some(Doing { cpu_percent, ready_percent, ..Doing::default() });
+    }
+    finding
+}
+
+#[test]
+fn who_computes_is_not_told_to_look_for_locks() {
+    let words = "app[900] is ready to run and waits for a processor";
+    let sentence = computing().sentence();
+    assert!(sentence.english().ends_with(words), "{sentence}");
+    let remedies = computing().remedies();
+    assert!(remedies.iter().all(|one| one.command.is_none()), "{remedies:?}");
+    assert!(remedies[0].text.english().contains("before that computation ends"), "{remedies:?}");
+}
+
+fn quota() -> Throttled {
+    Throttled { group: "/a".into(), periods: 31, throttled: 29 }
+}
+
+#[test]
+fn who_is_throttled_needs_a_larger_quota() {
+    let throttled = Some(quota());
+    let finding = waiting(Some(Doing { throttled, ..doing("0", 1, 0) }), true);
+    let state = finding.evidence().into_iter().find(|line| line.label == "state").unwrap();
+    let words =
+        "app[900]: 1 % of a processor; throttled in 29 of 31 periods by the CPU quota of /a";
+    assert_eq!(state.text.english(), words);
+    let first = finding.remedies()[0].text.english().to_owned();
+    assert!(first.starts_with("raise the CPU quota of control group /a (cpu.max;"), "{first}");
+}
+
+#[rstest]
+#[case("/sys/fs/cgroup/a/cgroup.freeze", "echo 0 > '/sys/fs/cgroup/a/cgroup.freeze'")]
+#[case("/f/it's/freezer.state", r"echo THAWED > '/f/it'\''s/freezer.state'")]
+fn a_frozen_process_is_thawed_by_the_file_of_its_group(#[case] file: &str, #[case] echo: &str) {
+    let mut wait = wait(None, false);
+    wait.listener.halted = Some(Halt::Frozen);
+    wait.listener.processes[0].freezer = Some(file.into());
+    let remedies = of(Problem::AcceptWait(Box::new(wait))).remedies();
+    assert_eq!(remedies[0].command.as_deref(), Some(echo));
+}
+
+/// What the threads of `app[900]` do, as evidence says it.
+#[rstest]
+#[case(doing("ep_poll", 0, 0), "threads wait in ep_poll × 2; 0 % of a processor")]
+#[case(
+    doing("ep_poll", 3, 1),
+    "threads wait in ep_poll × 2; 1 thread in uninterruptible sleep; 3 % of a processor"
+)]
+#[case(
+    Doing { waits: Vec::new(), cpu_percent: None, ..doing("", 0, 6) },
+    "6 threads in uninterruptible sleep"
+)]
+fn where_threads_wait_is_evidence(#[case] doing: Doing, #[case] words: &str) {
+    let lines = waiting(Some(doing), false).evidence();
+    let state = lines.iter().find(|line| line.label == "state").unwrap();
+    assert_eq!(state.text.english(), format!("app[900]: {words}"));
+}
+
 /// All of them, for what holds for each.
-pub(super) fn all() -> [Finding; 6] {
-    [waiting(None, false), waiting(None, true), held(), itself(&[]), deferred(), crowded()]
+pub(super) fn all() -> [Finding; 9] {
+    let throttled = Doing { throttled: Some(quota()), ready_percent: Some(9), ..doing("0", 1, 2) };
+    let does = [None, Some(throttled)];
+    let [waits, throttled] = does.map(|doing| waiting(doing, false));
+    let connects = waiting(Some(doing("inet_wait_for_connect", 0, 0)), true);
+    let [slow, computes] = [waiting(None, true), computing()];
+    [waits, slow, throttled, connects, computes, held(), itself(&[]), deferred(), crowded()]
 }
 
 /// Who has no descriptor left cannot accept either.
@@ -88,6 +161,25 @@ fn crowded() -> Finding {
 #[case(Some(doing("futex_wait_queue", 3, 0)), ", which waits for a lock")]
 #[case(Some(doing("wait_woken", 0, 0)), ", which waits for data from a peer")]
 #[case(Some(doing("pipe_read", 0, 0)), ", which waits in pipe_read")]
+#[case(Some(doing("inet_wait_for_connect", 0, 0)), ", which waits in connect()")]
+#[case(
+    Some(Doing { on: Some(database()), ..doing("inet_wait_for_connect", 0, 0) }),
+    ", which waits for its connect() to 10.0.0.2:5432"
+)]
+#[case(Some(doing("anon_pipe_write", 0, 0)), ", which waits to write to a full pipe")]
+#[case(
+    Some(doing("__skb_wait_for_more_packets", 0, 0)),
+    ", which waits for a datagram (UDP or a Unix socket)"
+)]
+#[case(
+    Some(Doing { ready_percent: Some(95), throttled: Some(quota()), ..doing("futex", 1, 0) }),
+    ", which is throttled by its CPU quota"
+)]
+#[case(
+    Some(Doing { ready_percent: Some(60), ..doing("futex", 40, 0) }),
+    ", which is ready to run and waits for a processor"
+)]
+#[case(Some(Doing { ready_percent: Some(9), ..doing("ep_poll", 0, 0) }), ", which waits for other events")]
 #[case(Some(doing("pipe_read", 98, 0)), ", which is busy (98 % of a processor)")]
 #[case(Some(doing("ep_poll", 0, 1)), ", which is blocked in the kernel (uninterruptible)")]
 #[case(Some(doing("0", 0, 0)), "")]

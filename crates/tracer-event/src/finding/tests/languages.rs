@@ -43,7 +43,7 @@ fn others_of(texts: &Texts, of: &Value) -> String {
 
 /// Words in small letters that are the same in each language: names, calls, settings, programs.
 /// What has a digit, a bracket, an underscore, a dot or a slash is code, and no word.
-const UNTRANSLATED: [&str; 32] = [
+const UNTRANSLATED: [&str; 34] = [
     "accept",
     "app",
     "backlog",
@@ -72,6 +72,8 @@ const UNTRANSLATED: [&str; 32] = [
     "socat",
     "somaxconn",
     "sshd",
+    "systemctl",
+    "thaw",
     "timeout",
     "tracer",
     "unpause",

@@ -54,7 +54,7 @@ fn stuck(connections: Connections, fins_waiting: u64, readers: Vec<Program>) -> 
     })))
 }
 
-fn unread(halted: Option<Halt>) -> Finding {
+pub(super) fn unread(halted: Option<Halt>) -> Finding {
     of(Problem::NotReading(Box::new(NotReading {
         connections: connections(HERE(), 3, 0),
         unread: 1_234,

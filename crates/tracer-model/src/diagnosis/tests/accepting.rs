@@ -9,7 +9,7 @@ use tracer_event::{
 };
 use tracer_wire::segment;
 
-const SERVER_PID: u32 = 901;
+pub(super) const SERVER_PID: u32 = 901;
 const CHILD: u32 = 902;
 
 fn of_codes(diagnosis: &Diagnosis) -> Vec<&str> {
@@ -17,12 +17,12 @@ fn of_codes(diagnosis: &Diagnosis) -> Vec<&str> {
 }
 
 /// A connection in the queue of the listener at address 1, silent for some seconds.
-fn waiting(n: u64, seconds: u64, state: State) -> Record {
+pub(super) fn waiting(n: u64, seconds: u64, state: State) -> Record {
     Record { flags: flag::DONE, listener: 1, ..socket(n, state, seconds) }
 }
 
 /// Two listeners share a port; process 901 has the first, 902 the second.
-fn shared(mut waiting: Vec<Record>, time: u64) -> HostSnapshot {
+pub(super) fn shared(mut waiting: Vec<Record>, time: u64) -> HostSnapshot {
     let queue = waiting.len() as u32;
     let one = |n: u64, queue| Record { sk: n, cookie: 9_000 + n, ..listener(queue, 128) };
     waiting.extend([one(1, queue), one(2, 0)]);
@@ -34,13 +34,13 @@ fn shared(mut waiting: Vec<Record>, time: u64) -> HostSnapshot {
     look
 }
 
-fn wait(diagnosis: &Diagnosis) -> (Severity, &AcceptWait) {
+pub(super) fn wait(diagnosis: &Diagnosis) -> (Severity, &AcceptWait) {
     let [finding] = &diagnosis.findings[..] else { panic!("{:?}", diagnosis.findings) };
     let Problem::AcceptWait(wait) = &finding.problem else { panic!("{finding:?}") };
     (finding.severity, wait)
 }
 
-const OPEN: State = State::Established;
+pub(super) const OPEN: State = State::Established;
 const CLOSED: State = State::CloseWait;
 
 /// Before and now: number, silence in seconds and state of each.
@@ -73,54 +73,6 @@ fn a_queue_that_does_not_move_is_told_long_before_it_is_full(
     let pids: Vec<u32> = wait.listener.processes.iter().map(|one| one.process.pid).collect();
     assert_eq!(pids, [SERVER_PID], "and not who shares the port");
     assert_eq!((wait.waiting, wait.siblings), (now.len() as u64, 1));
-}
-
-#[test]
-fn what_the_process_does_instead_is_told() {
-    let connections = vec![waiting(1, 9, OPEN)];
-    let (mut first, mut last) =
-        (shared(connections.clone(), SECOND), shared(connections, SECOND + OBSERVED));
-    let activity = |cpu| Activity { cpu, running: 1, ..Activity::default() };
-    let facts = |look: &mut HostSnapshot, cpu| {
-        let facts = look.host.processes.get_mut(&SERVER_PID).unwrap();
-        (facts.activity, facts.leaderless) = (activity(cpu), true);
-    };
-    facts(&mut first, 3 * SECOND);
-    facts(&mut last, 12 * SECOND);
-    let diagnosis = find(&first, &last);
-    let doing = wait(&diagnosis).1.listener.doing.as_ref().unwrap();
-    assert_eq!(doing.cpu_percent, Some(90), "nine of ten seconds");
-    assert!(wait(&diagnosis).1.leaderless);
-    last.host.processes.get_mut(&SERVER_PID).unwrap().halted = Some(Halt::Stopped);
-    assert_eq!(wait(&find(&first, &last)).1.listener.halted, Some(Halt::Stopped));
-}
-
-/// By the system calls of its threads: both directions sleep in one function.
-#[rstest]
-#[case::it_reads("wait_woken", Some(false), Some(false))]
-#[case::it_sends("wait_woken", Some(true), Some(true))]
-#[case::it_waits_for_events("ep_poll", Some(false), None)]
-#[case::the_call_cannot_be_read("wait_woken", None, None)]
-fn whom_the_process_waits_for_is_told(
-    #[case] function: &str,
-    #[case] sends: Option<bool>,
-    #[case] takes_nothing: Option<bool>,
-) {
-    let asked = Record { local_port: 40_001, peer_port: 5432, ..socket(7, State::Established, 9) };
-    let at = |time| {
-        let mut look = shared(vec![waiting(1, 9, OPEN)], time);
-        look.snapshot.records.push(asked);
-        let held = holder(&asked, SERVER_PID);
-        look.snapshot.holders.push(held);
-        let waits = vec![Wait { function: function.into(), threads: 1 }];
-        let calls = sends.map(|sends| (held.fd, sends)).into_iter().collect();
-        look.host.processes.get_mut(&SERVER_PID).unwrap().activity =
-            Activity { waits, calls, ..Activity::default() };
-        look
-    };
-    let diagnosis = find(&at(SECOND), &at(SECOND + OBSERVED));
-    let on = wait(&diagnosis).1.listener.doing.as_ref().unwrap().on;
-    assert_eq!(on.map(|on| (on.takes_nothing, on.peer.port)), takes_nothing.map(|it| (it, 5432)));
 }
 
 /// Who waits for a child is a master, and none of those who accept.

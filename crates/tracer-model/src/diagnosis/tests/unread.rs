@@ -102,36 +102,69 @@ fn what_is_read_slowly_or_not_asked_is_not_told() {
     assert!(unread(&told(&[client], "ep_poll", Some(&[]))).is_none());
 }
 
-#[test]
-fn a_halted_server_is_told_with_that() {
+#[rstest]
+#[case::a_server(8_080, 40_001, Some(Halt::Stopped), true)]
+#[case::a_client(40_001, 443, Some(Halt::Frozen), true)]
+#[case::a_client_that_may_read_later(40_001, 443, None, false)]
+fn who_is_halted_is_told_with_that(
+    #[case] local_port: u16,
+    #[case] peer_port: u16,
+    #[case] halted: Option<Halt>,
+    #[case] is_told: bool,
+) {
     let at = |time| {
-        let mut look = server(time, &[asked(0, 8)], "do_signal_stop", None);
-        look.host.processes.get_mut(&900).unwrap().halted = Some(Halt::Stopped);
+        let record = Record { local_port, peer_port, ..asked(0, 8) };
+        let mut look = server(time, &[record], "do_signal_stop", None);
+        look.host.processes.get_mut(&900).unwrap().halted = halted;
         look
     };
     let diagnosis = find(&at(SECOND), &at(SECOND + OBSERVED));
-    let (_, unread) = unread(&diagnosis).unwrap();
-    assert_eq!(unread.halted, Some(Halt::Stopped));
+    assert_eq!(unread(&diagnosis).map(|(_, unread)| unread.halted), is_told.then_some(halted));
 }
 
-/// One thread, and it has computed for nine tenths of the time: until it is done it reads nothing.
+/// A thread that comes back to its event loop, or has just begun to wait for something else.
 #[rstest]
-#[case::all_the_time(3, 12, 1, 95, Some(Severity::Warning))]
-#[case::for_a_while(3, 8, 1, 95, Some(Severity::Info))]
-#[case::half_of_the_time(3, 12, 1, 50, None)]
-#[case::beside_another_thread(3, 12, 2, 95, None)]
+#[case::at_both_looks(["ep_poll", "ep_poll"], true)]
+#[case::in_another_loop(["ep_poll", "do_sys_poll"], false)]
+#[case::before(["do_sys_poll", "ep_poll"], false)]
+fn who_waits_elsewhere_at_one_look_may_read(#[case] functions: [&str; 2], #[case] is_told: bool) {
+    let at = |time, function| {
+        let mut look = server(time, &[asked(0, 8)], function, Some(&[5]));
+        look.host.processes.get_mut(&900).unwrap().activity.unattended = [5].into();
+        look
+    };
+    let [first, last] = functions;
+    let diagnosis = find(&at(SECOND, first), &at(SECOND + OBSERVED, last));
+    assert_eq!(unread(&diagnosis).is_some(), is_told);
+}
+
+/// One thread has computed for nine tenths of the time: until it is done it reads nothing, nor do
+/// others that have nothing to do.
+#[rstest]
+#[case::all_the_time(3, 12, 1, 95, &[], Some(Severity::Warning))]
+#[case::for_a_while(3, 8, 1, 95, &[], Some(Severity::Info))]
+#[case::half_of_the_time(3, 12, 1, 50, &[], None)]
+#[case::beside_another_thread(3, 12, 2, 95, &[], None)]
+#[case::beside_a_pool(3, 12, 1, 95, &["futex_do_wait"], Some(Severity::Warning))]
+#[case::when_it_gets_a_processor(3, 12, 1, 40, &["futex_do_wait"], Some(Severity::Warning))]
+#[case::beside_a_reader(3, 12, 1, 95, &["futex_do_wait", "do_sys_poll"], None)]
 fn who_computes_reads_nothing(
     #[case] count: u64,
     #[case] seconds: u64,
     #[case] running: u32,
     #[case] percent: u64,
+    #[case] beside: &[&str],
     #[case] severity: Option<Severity>,
 ) {
     let records: Vec<Record> = (0..count).map(|n| asked(n, seconds)).collect();
+    let waits = beside.iter().map(|&one| Wait { function: one.into(), threads: 4 });
+    let waits: Vec<Wait> = waits.collect();
     let at = |time, cpu| {
-        let mut look = server(time, &records, "", None);
-        look.host.processes.get_mut(&900).unwrap().activity =
-            Activity { running, cpu, ..Activity::default() };
+        let mut look = server(time, &records, "", Some(&[]));
+        let activity = &mut look.host.processes.get_mut(&900).unwrap().activity;
+        // Below a half of the time it waits for others: that is not its choice.
+        let delayed = Some(if percent < 50 { time - SECOND - cpu } else { 0 });
+        *activity = Activity { running, cpu, delayed, waits: waits.clone(), ..activity.clone() };
         look
     };
     let diagnosis = find(&at(SECOND, 0), &at(SECOND + OBSERVED, OBSERVED * percent / 100));

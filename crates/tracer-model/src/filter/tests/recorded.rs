@@ -23,6 +23,7 @@ fn program(pid: u32, name: &str, container: Option<&str>, unit: Option<&str>) ->
         pod: None,
         pod_name: None,
         unit: unit.map(Into::into),
+        freezer: None,
     }
 }
 

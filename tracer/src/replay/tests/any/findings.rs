@@ -4,9 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use proptest::{option, prelude::*, sample::select};
 
-use super::{bytes, close, end, pods::pod_name, process, stack, state, time};
+use super::{bytes, close, doing::doing, end, pods::pod_name, process, stack, state, time};
 use tracer_event::{
-    activity::{Awaited, Doing, Wait},
     close::Initiator,
     finding::{
         AcceptQueue, AcceptWait, BadEnd, Cause, ClosedButHeld, ConnectFailure, ConnectFailures,
@@ -22,14 +21,15 @@ use tracer_event::{
 
 fn program() -> BoxedStrategy<Program> {
     let name = || option::of("[a-z0-9]{1,64}");
-    (process(), option::of(bytes(40)), name(), name(), pod_name(), name())
-        .prop_map(|(process, executable, container, pod, pod_name, unit)| Program {
+    (process(), option::of(bytes(40)), name(), name(), pod_name(), name(), name())
+        .prop_map(|(process, executable, container, pod, pod_name, unit, freezer)| Program {
             process,
             executable: executable.map(|path| Executable::of(&path)),
             container: container.map(Into::into),
             pod: pod.map(Into::into),
             pod_name,
             unit: unit.map(Into::into),
+            freezer: freezer.map(Into::into),
         })
         .boxed()
 }
@@ -51,17 +51,6 @@ pub(super) fn listener() -> BoxedStrategy<Listener> {
             backlog,
             candidates,
         })
-        .boxed()
-}
-
-fn doing() -> BoxedStrategy<Doing> {
-    let wait = ("[a-z_.0-9]{0,20}", any::<u32>())
-        .prop_map(|(function, threads)| Wait { function: function.into(), threads });
-    let waits = prop::collection::vec(wait, 0..3);
-    let on = (any::<bool>(), end(), option::of(process()))
-        .prop_map(|(takes_nothing, peer, process)| Awaited { takes_nothing, peer, process });
-    (option::of(0..200_u32), any::<u32>(), waits, option::of(on))
-        .prop_map(|(cpu_percent, blocked, waits, on)| Doing { cpu_percent, blocked, waits, on })
         .boxed()
 }
 
