@@ -116,7 +116,7 @@ while True:
         kept[fd].sendall(b'an answer')";
 
 /// Clients that it has answered ask again, while it is at work on what the last one has asked.
-fn blocked_by(question: &[u8], check: impl Fn(u64, &Diagnosis)) {
+fn blocked_by(question: &[u8], check: impl Fn(u64, &Diagnosis) + Send + Sync) {
     isolated(|namespace| {
         let (server, _) = python("blocked", BLOCKED);
         kernel::names_functions(server.pid());
