@@ -191,7 +191,12 @@ impl Activity {
     /// not read it either. False where that is not known.
     pub fn leaves_unread(&self, fd: u32) -> bool {
         use WaitKind::{Accept, Child, Connect, Events, Lock, Receive, Sleep};
-        self.attended().is_off(fd, &[Accept, Child, Connect, Events, Lock, Receive, Sleep])
+        self.is_off(fd, &[Accept, Child, Connect, Events, Lock, Receive, Sleep])
+    }
+
+    /// The same at this moment: an event loop may be about to come back.
+    pub fn is_elsewhere(&self, fd: u32) -> bool {
+        self.attended().leaves_unread(fd)
     }
 
     /// Whether one thread runs, and no other waits for a certain descriptor or for other peers, as
@@ -280,15 +285,15 @@ mod tests {
     }
 
     /// As execSync() of node waits in an event loop of its own. It may be back in the other one in a
-    /// moment: for longer silence than that of a request it is not enough.
+    /// moment.
     #[test]
     fn an_epoll_instance_in_which_nobody_waits_is_no_reader() {
         let outside = Activity {
             unattended: BTreeSet::from([4]),
             ..activity(&["ep_poll", "futex_wait_queue"], Some(vec![4, 9]))
         };
-        assert!(outside.leaves_unread(4) && !outside.leaves_unread(9));
-        assert!(!outside.ignores(4));
+        assert!(outside.is_elsewhere(4) && !outside.is_elsewhere(9));
+        assert!(!outside.leaves_unread(4) && !outside.ignores(4));
     }
 
     #[rstest]

@@ -59,7 +59,9 @@ impl Explain for AcceptWait {
                    second on where the processes of the port accept unevenly",
             evidence: "the queue in which each connection waits in two snapshots, the processes that hold \
                        this listener and no other of its port, their states, processor time, and the kernel \
-                       functions that their threads sleep in (`/proc/PID/task/TID/wchan`); how many \
+                       functions that their threads sleep in (`/proc/PID/task/TID/wchan`), how long they were ready and \
+                       waited for a processor, and how often their control groups used up a CPU quota \
+                       (`cpu.stat`); how many \
                        connections each process has accepted while observed, uneven where that is four \
                        standard deviations from an even share of twenty or more",
             unknown: "which of several listeners of a port (SO_REUSEPORT) it is on kernels that do not \

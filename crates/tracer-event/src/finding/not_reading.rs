@@ -44,7 +44,7 @@ impl Explain for NotReading {
                        and what the holders wait for: the functions that their threads sleep in, the descriptors of \
                        their system calls and epoll instances with the events asked for",
             unknown: "whether the process means to read later; holders that use poll(), select() or io_uring are taken \
-                      to wait for all that they hold, and so are those registered with epoll for any event",
+                      to wait for all that they hold, and so are those registered with an epoll instance in which a thread waits",
         }
     }
 

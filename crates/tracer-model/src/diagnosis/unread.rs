@@ -67,19 +67,20 @@ fn stands_still(comparison: &Comparison<'_>, seen: &Seen<'_>) -> bool {
         && seen.recent.is_some_and(|recent| numbers(recent) == numbers(seen.record))
 }
 
-/// Whether no thread of a process reads a connection, or waits for it, at two looks: at one of them
-/// an event loop may be about to come back.
+/// Whether no thread of a process reads a connection, or waits for it. Where an event loop would that
+/// may be about to come back, two looks must show that it does not.
 fn leaves_unread(comparison: &Comparison<'_>, holder: &Owner) -> bool {
     let looks = [&comparison.input.recent.look.host, &comparison.input.last.host];
-    at_each(looks, holder, Activity::leaves_unread)
+    at_each(&looks[1..], holder, Activity::leaves_unread)
+        || at_each(&looks, holder, Activity::is_elsewhere)
 }
 
-fn at_each(looks: [&Host; 2], holder: &Owner, does: fn(&Activity, u32) -> bool) -> bool {
+fn at_each(looks: &[&Host], holder: &Owner, does: fn(&Activity, u32) -> bool) -> bool {
     let is_so = |host: &Host| {
         let facts = host.processes.get(&holder.process.pid).zip(holder.fd);
         facts.is_some_and(|(facts, fd)| does(&facts.activity, fd))
     };
-    looks.into_iter().all(is_so)
+    looks.iter().copied().all(is_so)
 }
 
 /// Whether one thread of a process has computed all the time while no other could read, and no data
@@ -90,7 +91,7 @@ fn computes(comparison: &Comparison<'_>, holder: &Owner) -> bool {
         return false;
     }
     let looks = [&comparison.input.first.look.host, &comparison.input.last.host];
-    let is_alone = at_each(looks, holder, Activity::leaves_to_one);
+    let is_alone = at_each(&looks, holder, Activity::leaves_to_one);
     let is_its = |seen: &&Seen<'_>| {
         seen.state != State::Listen
             && comparison.holders(seen.record).iter().any(|one| one.process.pid == pid)

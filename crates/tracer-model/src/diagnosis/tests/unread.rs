@@ -124,13 +124,19 @@ fn who_is_halted_is_told_with_that(
 
 /// A thread that comes back to its event loop, or has just begun to wait for something else.
 #[rstest]
-#[case::at_both_looks(["ep_poll", "ep_poll"], true)]
-#[case::in_another_loop(["ep_poll", "do_sys_poll"], false)]
-#[case::before(["do_sys_poll", "ep_poll"], false)]
-fn who_waits_elsewhere_at_one_look_may_read(#[case] functions: [&str; 2], #[case] is_told: bool) {
+#[case::at_both_looks(["ep_poll", "ep_poll"], &[5], true)]
+#[case::in_another_loop(["ep_poll", "do_sys_poll"], &[5], false)]
+#[case::before(["do_sys_poll", "ep_poll"], &[5], false)]
+#[case::it_is_registered_nowhere(["do_sys_poll", "ep_poll"], &[], true)]
+fn who_waits_elsewhere_at_one_look_may_read(
+    #[case] functions: [&str; 2],
+    #[case] registered: &[u32],
+    #[case] is_told: bool,
+) {
     let at = |time, function| {
-        let mut look = server(time, &[asked(0, 8)], function, Some(&[5]));
-        look.host.processes.get_mut(&900).unwrap().activity.unattended = [5].into();
+        let mut look = server(time, &[asked(0, 8)], function, Some(registered));
+        let unattended = registered.iter().copied().collect();
+        look.host.processes.get_mut(&900).unwrap().activity.unattended = unattended;
         look
     };
     let [first, last] = functions;
