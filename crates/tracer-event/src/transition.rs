@@ -87,6 +87,9 @@ pub struct Transition {
     /// Where the full socket ends, and its life was seen from the beginning: for findings, not told.
     #[serde(skip)]
     pub life: Option<Life>,
+    /// With `at_exit`: the peer has sent data that nothing was answered to: for findings, not told.
+    #[serde(skip)]
+    pub unanswered: bool,
 }
 
 /// What a full socket has done.
@@ -114,6 +117,7 @@ impl Transition {
             sent: None,
             close: None,
             life: None,
+            unanswered: false,
             orphaned: false,
             at_exit: false,
         }

@@ -3,6 +3,7 @@
 mod accepting;
 mod alike;
 mod connecting;
+mod ends;
 mod languages;
 mod silence;
 

@@ -2,6 +2,7 @@
 
 mod accepting;
 mod alike;
+mod ended;
 mod forwarding;
 mod innocent;
 mod losses;

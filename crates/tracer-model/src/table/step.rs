@@ -186,12 +186,17 @@ impl Table {
         let elapsed = connection.elapsed(record.time_ns).filter(|_| !begins);
         let handshake = (to == State::Established)
             .then(|| connection::handshake(record, connection.role, elapsed));
+        let at_exit = owner::at_exit(record, connection.state, to);
         let transition = Transition {
             elapsed,
             handshake,
             sequence: Sequence::of(record),
             sent,
-            at_exit: owner::at_exit(record, connection.state, to),
+            at_exit,
+            // Who has closed already waits for no answer.
+            unanswered: at_exit
+                && (connection.state, to) == (State::Established, State::FinWait1)
+                && record.peer_spoke_last(),
             ..transition(connection, connection.state, to, record.time_ns)
         };
         self.emit(slot, &transition, None, out);

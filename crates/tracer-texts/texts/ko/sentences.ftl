@@ -136,6 +136,8 @@ churned = { $who }: { $peer } 쪽으로 초당 연결 { $rate }개를 열어 { $
     { $percent } % 절약{ $left }
 ended-group = { $group }({ $who } 등 프로세스 { $count }개)
 process-ended = { $who } 종료: { $ends }
+processes-ended = { $who } 종료: { $ends }
+ended-unanswered = 요청에 응답하지 않고 닫힘 { $count }개
 ended-normally = 정상 종료 { $count }개
 ended-reset = RST { $count }개
 ended-unread = 읽지 않은 데이터가 있어 RST { $count }개
@@ -527,6 +529,10 @@ remedy-more-time = 마치기 전에 강제 종료된다면: SIGKILL까지의 시
     terminationGracePeriodSeconds, docker stop -t)
 remedy-reserve = connect()는 예약된 포트를 고르지 않음: 서버의 포트를 예약할 것
 remedy-compare-names = 재시도하는 클라이언트는 getsockname()과 getpeername()을 비교하여, 자기 자신에게 연결된 소켓을 닫을
+remedy-why-ended = 왜 끝났는지 볼 것: 그 프로세스의 로그, supervisor 로그의 종료 상태, 비정상 종료나 OOM killer가
+    있었는지는 커널 로그
+remedy-read-before-exit = 스스로 끝난다면: exit() 전에 클라이언트가 보낸 것을 읽거나, 오류로 응답하고 shutdown(SHUT_WR)할 것:
+    읽지 않은 데이터가 있으면 커널이 RST를 보내고, 응답이 사라질 수 있음
     것
 remedy-compare = 상대가 꺼져 있거나 방화벽이 SYN을 버림: 새 연결과 비교할 것(종료 상태 124: 그것에도 응답 없음)
 remedy-where-from = SYN 홍수이거나 SYN+ACK가 도착하지 않음: 어디서 오는지 볼 것

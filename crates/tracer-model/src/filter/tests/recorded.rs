@@ -111,6 +111,7 @@ fn ended(processes: u64) -> Finding {
         ends: Ends::default(),
         still_closing: 0,
     })))
+        others: 0,
 }
 
 fn time_wait() -> Finding {
