@@ -6,6 +6,7 @@ mod ended;
 mod forwarding;
 mod innocent;
 mod losses;
+mod resets;
 mod silence;
 mod situation;
 mod stuck;

@@ -96,7 +96,7 @@ impl Table {
         connection.last_edge = (record.old_state, record.new_state);
         connection.absorb(record);
         if from == State::Established {
-            connection.set_idle(socket::idle(record, self.options.ticks));
+            connection.set_idle(socket::idle(record, self.options.ticks), record.awaits());
         }
         connection.role = connection.role.or(match (from, to) {
             (State::Closed, State::SynSent) => Some(Role::Client),

@@ -1,4 +1,4 @@
-//! What is said of processes that have ended.
+//! What is said of processes that have ended, and of clients that give up.
 
 use super::*;
 
@@ -52,4 +52,29 @@ fn processes_of_a_name_have_ended(
     for (said, begins) in said.iter().zip(remedies) {
         assert!(said.text.english().starts_with(begins), "{said:?}");
     }
+}
+
+#[test]
+fn who_gives_up_is_told_after_which_time() {
+    let end = BadEnd {
+        reason: Reason::ResetSentDataAfterClose,
+        connections: 25,
+        waited: Some(1_000_000_000),
+        after_fin: false,
+    };
+    let finding = of(Problem::ConnectionResets(ConnectionResets {
+        process: Some(app(900).process),
+        others: 0,
+        service: Service::There(at("10.0.0.5", 443)),
+        ended: 25,
+        ends: vec![end],
+        still_open: None,
+        since: 4_000_000_000,
+    }));
+    let said = "25 of 25 connections of app[900] to 10.0.0.5:443: closed by this end after 1.00s \
+                without an answer, in the last 4 s";
+    assert_eq!(finding.sentence().to_string(), said);
+    let remedies = finding.remedies();
+    assert!(remedies[0].text.english().starts_with("its time-out is shorter"), "{remedies:?}");
+    assert!(finding.evidence().iter().all(|line| line.label == "ended"));
 }
