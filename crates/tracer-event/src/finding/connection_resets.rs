@@ -110,17 +110,8 @@ impl BadEnd {
 
     fn remedy(&self, of: Service) -> Wording {
         match (self.reason, of) {
-            _ if self.waited.is_some() => wording!(
-                "remedy-gave-up",
-                "its time-out is shorter than the answers take: see what the server does meanwhile; if it \
-                 is to take that long, wait longer (proxy_read_timeout of nginx, timeout server of haproxy, \
-                 --max-time of curl)"
-            ),
-            _ if self.after_fin => wording!(
-                "remedy-after-fin",
-                "a client or pool must drop a connection when read() returns 0 (end of file), or drop idle \
-                 ones before the server does (its keep-alive timeout)"
-            ),
+            _ if self.waited.is_some() => give_up(),
+            _ if self.after_fin => use_late(),
             (Reason::ResetReceived, Service::There(_)) => wording!(
                 "remedy-reset-by-server",
                 "the cause is at the peer: run tracer there; it may have restarted, closed with \
@@ -158,6 +149,24 @@ impl BadEnd {
             ),
         }
     }
+}
+
+/// A client's time-out.
+fn give_up() -> Wording {
+    wording!(
+        "remedy-gave-up",
+        "its time-out is shorter than the answers take: see what the server does meanwhile; if it is to take \
+         that long, wait longer (proxy_read_timeout of nginx, timeout server of haproxy, --max-time of curl)"
+    )
+}
+
+/// A client's connections that the server has closed.
+fn use_late() -> Wording {
+    wording!(
+        "remedy-after-fin",
+        "a client or pool must drop a connection when read() returns 0 (end of file), or drop idle ones before \
+         the server does (its keep-alive timeout)"
+    )
 }
 
 /// What a client's server says after the client has closed.

@@ -175,6 +175,28 @@ impl ProcessEnded {
         }
     }
 
+    /// What to look at, and what a process should do that exits by itself.
+    fn causes(&self, exits: bool) -> Vec<Remedy> {
+        let Ends { unread, unanswered, .. } = self.ends;
+        let mut remedies = Vec::new();
+        if unanswered > 0 || unread > 0 && exits {
+            remedies.push(advice(wording!(
+                "remedy-why-ended",
+                "see why it has ended: its own log, its exit status in that of its supervisor, and the \
+                 kernel's log for a crash or the OOM killer"
+            )));
+        }
+        if unread > 0 && exits {
+            remedies.push(advice(wording!(
+                "remedy-read-before-exit",
+                "where it exits by itself: read what the client has sent, or answer with an error and \
+                 shutdown(SHUT_WR), before exit(): with unread data the kernel sends an RST, which may \
+                 destroy the answer"
+            )));
+        }
+        remedies
+    }
+
     /// Who, and how its connections ended, in a list of what has ended.
     pub fn words(&self) -> Wording {
         let english = format!("{}: {}", self.who(), self.ends());
@@ -193,7 +215,8 @@ impl Explain for ProcessEnded {
             evidence: "sockets closed by a task that has begun to end (`PF_EXITING`), and how the \
                        connections of that process ended in the seconds before and after; a request is not \
                        answered where the peer has sent data since it acknowledged what it was sent last, \
-                       on a port that answers",
+                       on a port that answers; where it is the only connection of the process, 20 ms or \
+                       longer before the end, which may be what it has asked for",
             unknown: "processes that had closed all their sockets before they ended; why one has ended, or which \
                       signal has killed it; whether what the peer sent last was to be answered, as \
                       WINDOW_UPDATE of HTTP/2 is not; whether an answer was complete",
@@ -233,21 +256,7 @@ impl Explain for ProcessEnded {
                  activation)"
             )));
         }
-        if unanswered > 0 || unread > 0 && is_each_for_one {
-            remedies.push(advice(wording!(
-                "remedy-why-ended",
-                "see why it has ended: its own log, its exit status in that of its supervisor, and the \
-                 kernel's log for a crash or the OOM killer"
-            )));
-        }
-        if unread > 0 && is_each_for_one {
-            remedies.push(advice(wording!(
-                "remedy-read-before-exit",
-                "where it exits by itself: read what the client has sent, or answer with an error and \
-                 shutdown(SHUT_WR), before exit(): with unread data the kernel sends an RST, which may \
-                 destroy the answer"
-            )));
-        }
+        remedies.extend(self.causes(is_each_for_one));
         if is_each_for_one {
             return remedies;
         }

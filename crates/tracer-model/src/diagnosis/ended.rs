@@ -24,6 +24,10 @@ pub(super) const DETECTORS: &[Detector] = &[processes];
 const PATIENCE: u64 = 3 * SECOND;
 const SECOND: u64 = 1_000_000_000;
 
+/// What ends so soon after data has come does so because of it: a process for one connection, as those of
+/// PostgreSQL are, whose client says goodbye. Nanoseconds.
+const PROMPT: u64 = 20_000_000;
+
 /// A process by its id and its start: ids are given again.
 type Key = (u32, u64);
 
@@ -77,9 +81,34 @@ struct Exit {
     process: Process,
     time: u64,
     open: u64,
-    /// Of these, with a request that was not answered.
+    /// Of these, accepted ones.
+    accepted: u64,
+    /// Of these, with a request that was not answered; and one that came just before.
     unanswered: u64,
+    prompt: u64,
     listened: bool,
+}
+
+impl Exit {
+    fn new(subject: Subject, process: Process, time: u64) -> Self {
+        let [open, accepted, unanswered, prompt] = [0; 4];
+        Self { subject, process, time, open, accepted, unanswered, prompt, listened: false }
+    }
+
+    fn add(&mut self, later: &Self) {
+        let Self { subject: _, process: _, time, open, accepted, unanswered, prompt, listened } =
+            *later;
+        self.time = time;
+        self.open += open;
+        self.accepted += accepted;
+        self.unanswered += unanswered;
+        self.prompt += prompt;
+        self.listened |= listened;
+    }
+
+    fn unanswered(&self) -> u64 {
+        self.unanswered - if self.accepted == 1 { self.prompt } else { 0 }
+    }
 }
 
 impl Ended {
@@ -93,10 +122,10 @@ impl Ended {
         if transition.sequence.is_some_and(|sequence| sequence.acked > 0) {
             self.answers(port);
         }
-        let is_unanswered = transition.unanswered
-            && subject.role == Some(Role::Server)
-            && self.answering.contains_key(&port);
-        let exit = Exit { subject, process, time, open: 0, unanswered: 0, listened: false };
+        let is_server = subject.role == Some(Role::Server);
+        let answers = is_server && self.answering.contains_key(&port);
+        let unanswered = transition.unanswered.filter(|_| answers);
+        let exit = Exit::new(subject, process, time);
         if !has_room(&self.exits, &key(&process)) {
             return;
         }
@@ -106,7 +135,9 @@ impl Ended {
             exit.listened = true;
         } else {
             exit.open += 1;
-            exit.unanswered += u64::from(is_unanswered);
+            exit.accepted += u64::from(is_server);
+            exit.unanswered += u64::from(unanswered.is_some());
+            exit.prompt += u64::from(unanswered.is_some_and(|since| since < PROMPT));
         }
     }
 
@@ -145,12 +176,10 @@ impl Ended {
             if !has_room(&self.exits, key) {
                 continue;
             }
-            let first = Exit { open: 0, unanswered: 0, ..*exit };
-            let known = self.exits.entry(*key).or_insert(first);
-            known.time = exit.time;
-            known.open += exit.open;
-            known.unanswered += exit.unanswered;
-            known.listened |= exit.listened;
+            match self.exits.get_mut(key) {
+                Some(known) => known.add(exit),
+                None => _ = self.exits.insert(*key, *exit),
+            }
         }
         later.answering.keys().for_each(|port| self.answers(*port));
     }
@@ -222,8 +251,8 @@ impl<'a> Fate<'a> {
             others.add(other);
         }
         // The end of a connection does not show it: a FIN is a FIN.
-        incoming.unanswered = exit.unanswered;
-        incoming.closed_normally = incoming.closed_normally.saturating_sub(exit.unanswered);
+        incoming.unanswered = exit.unanswered();
+        incoming.closed_normally = incoming.closed_normally.saturating_sub(incoming.unanswered);
         others.add(&incoming);
         let still_closing = closing.get(&key).copied().unwrap_or(0);
         Self { exit, incoming, all: others, still_closing }

@@ -4,13 +4,14 @@ mod group;
 mod pairs;
 #[cfg(test)]
 mod tests;
+mod times;
 
 use std::{borrow::Cow, collections::VecDeque};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-pub(super) use self::group::{Group, Times};
+pub(super) use self::{group::Group, times::Times};
 use self::{
     group::{Verdict, failure, is_hasty},
     pairs::Pairs,

@@ -36,7 +36,8 @@ fn resets(comparison: &Comparison<'_>) -> Vec<Finding> {
     let bad = groups.iter().filter(|(service, group)| {
         let is_undecided = |(of, ..): &(Tuple, Sequence, u64)| undecided.contains(&ends(of));
         let awaits_snapshot = !group.reset.is_empty() && group.reset.iter().all(is_undecided);
-        !(group.ends().is_empty() && group.gave_up.ends.is_empty())
+        let has_ended_badly = !group.ends().is_empty() || !group.gave_up.ends.is_empty();
+        has_ended_badly
             && !awaits_snapshot
             && (still_open(comparison, group, &open).is_some()
                 || !is_told_of_the_other_end(&groups, *service, group))
@@ -187,7 +188,7 @@ fn is_told_of_the_other_end(groups: &[Of<'_>], service: Service, group: &Group) 
     match service {
         // The client has sent them, and not for a reason of its own.
         Service::Here(at) => {
-            all_received && is_paired && of(Service::There(at)).any(|client| has_broken_off(client))
+            all_received && is_paired && of(Service::There(at)).any(has_broken_off)
         }
         Service::There(at) if all_received && group.gave_up.ends.is_empty() => {
             // What the end of a process resets is told with that.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::times::{Times, of};
 use crate::close::{is_bad, is_unacknowledged};
 use tracer_event::{
     close::{Close, Initiator, Reason},
@@ -102,40 +103,12 @@ pub(in crate::diagnosis) struct GaveUp {
     pub waited: Vec<u64>,
 }
 
-/// What the end of a connection was.
+/// What the end of a connection was: fine also where it is counted apart; or it has met an idle timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Fine,
     Bad,
-    /// A request has met an idle timer.
     Met,
-}
-
-/// How often, and when for the first time.
-#[derive(Clone, Copy, Debug, Default)]
-pub(in crate::diagnosis) struct Times {
-    pub count: u64,
-    pub first: u64,
-}
-
-impl Times {
-    fn note(&mut self, time: u64) {
-        self.add(Self { count: 1, first: time });
-    }
-
-    fn add(&mut self, later: Self) {
-        self.first = if self.count == 0 { later.first } else { self.first };
-        self.count += later.count;
-    }
-}
-
-/// The entry of a short list.
-fn of<K: PartialEq>(list: &mut Vec<(K, Times)>, key: K) -> &mut Times {
-    let index = list.iter().position(|(known, _)| *known == key).unwrap_or(list.len());
-    if index == list.len() {
-        list.push((key, Times::default()));
-    }
-    &mut list[index].1
 }
 
 /// The first of two times, of which 0 is none.
@@ -223,9 +196,13 @@ impl Group {
         if met && self.idle(close).is_some() {
             self.race.times.note(time);
             return Verdict::Met;
-        } else if met && close.idle.is_none() && reason == Reason::ResetReceived {
+        } else if met
+            && close.idle.is_none()
+            && reason == Reason::ResetReceived
+            && self.is_clients()
+        {
             self.race.older.note(time);
-            return Verdict::Bad;
+            return Verdict::Fine;
         }
         if let Some(waited) = self.waited(close) {
             of(&mut self.gave_up.ends, reason).note(time);
@@ -234,6 +211,7 @@ impl Group {
             return Verdict::Fine;
         } else if at_exit {
             self.reset_at_exit += 1;
+            return Verdict::Fine;
         } else {
             of(&mut self.ends, reason).note(time);
             let numbers = sequence.filter(|_| reason == Reason::ResetReceived);
@@ -311,13 +289,17 @@ impl Group {
         close.idle.filter(|idle| *idle >= IDLE && close.initiator == Some(closer))
     }
 
+    fn is_clients(&self) -> bool {
+        self.subject.role == Some(Role::Client)
+    }
+
     /// For how long a client had waited for an answer when it closed the connection: it has sent an RST
     /// at once, or the answer has met one.
     fn waited(&self, close: Close) -> Option<u64> {
         use Reason::{ResetSentDataAfterClose, ResetSentLingerZero};
         let is_own = matches!(close.reason, ResetSentDataAfterClose | ResetSentLingerZero)
             && close.initiator == Some(Initiator::Local)
-            && self.subject.role == Some(Role::Client);
+            && self.is_clients();
         close.idle.filter(|idle| is_own && close.awaited && *idle >= HASTY)
     }
 

@@ -32,17 +32,19 @@ fn found(observed: &Observed) -> Vec<(Severity, ProcessEnded)> {
 }
 
 /// The end of processes with connections on which this many bytes were answered, and whether another
-/// connection of theirs was, before.
+/// connection of theirs was, before; and for how long the peer has waited that has sent last.
 #[rstest]
-#[case::requests(&[(1, 700), (1, 700)], false, true, Some(2))]
-#[case::one_that_was_answered(&[(1, 700)], false, false, None)]
-#[case::several_workers(&[(1, 700), (2, 700), (2, 700), (3, 700)], false, true, Some(4))]
-#[case::a_first_request(&[(1, 0)], true, true, Some(1))]
-#[case::one_that_takes_logs(&[(1, 0), (2, 0)], false, true, None)]
+#[case::requests(&[(1, 700), (1, 700)], false, Some(300), Some(2))]
+#[case::one_that_was_answered(&[(1, 700)], false, None, None)]
+#[case::several_workers(&[(1, 700), (2, 700), (2, 700), (3, 700)], false, Some(300), Some(4))]
+#[case::a_first_request(&[(1, 0)], true, Some(300), Some(1))]
+#[case::one_that_takes_logs(&[(1, 0), (2, 0)], false, Some(300), None)]
+#[case::a_goodbye(&[(1, 700), (2, 700)], false, Some(1), None)]
+#[case::several_at_once(&[(1, 700), (1, 700)], false, Some(1), Some(2))]
 fn who_ends_leaves_requests_unanswered(
     #[case] connections: &[(u32, u64)],
     #[case] answers: bool,
-    #[case] unanswered: bool,
+    #[case] milliseconds: Option<u64>,
     #[case] expected: Option<u64>,
 ) {
     let mut observed = Observed::default();
@@ -59,7 +61,7 @@ fn who_ends_leaves_requests_unanswered(
         observed.observe(Update::Transition(&Transition {
             sequence: Some(numbers),
             at_exit: true,
-            unanswered,
+            unanswered: milliseconds.map(|since| since * 1_000_000),
             ..Transition::new(subject, time, State::Established, State::FinWait1)
         }));
         let closed = fixtures::connection(subject, time, Reason::Graceful);

@@ -107,7 +107,7 @@ fn both_ends_of_a_connection_are_one_trouble(
     for (port, pid) in (40_000..40_008).zip([900, 902].into_iter().cycle()) {
         let reason = Reason::ResetSentDataAfterClose;
         let client = closed(end(Role::Client, pid, port), reason, 1_000, awaited);
-        let server = reset(end(Role::Server, 901, port), State::Established);
+        let server = reset(end(Role::Server, 901, port), State::CloseWait);
         let mut both = [&server, &client];
         if client_first {
             both.reverse();
