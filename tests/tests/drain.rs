@@ -107,6 +107,41 @@ fn data_that_is_lost_with_a_process_is_told_once() {
     });
 }
 
+/// Two connections that were answered, one of which has got another request, which follows the answer
+/// at once: no clock of the kernel's tells which of the two came last.
+#[test]
+fn a_request_that_was_read_is_lost_with_the_process() {
+    isolated(|namespace| {
+        let mut ended = 0;
+        let diagnosis = Diagnosis::during(namespace, || {
+            let (mut server, port) = python(
+                "server",
+                "
+l = listen('127.0.0.1', 0, 9); say(l.getsockname()[1])
+kept = [l.accept()[0] for _ in range(2)]
+for c in kept: c.recv(10); c.sendall(b'y')
+kept[0].recv(10); say('read'); hold()",
+            );
+            let code = format!(
+                "
+k = [socket.create_connection(('127.0.0.1', {port})) for _ in range(2)]
+for s in k: s.sendall(b'x'); s.recv(10)
+k[0].sendall(b'x'); say('connected'); hold()"
+            );
+            let (clients, _) = python("clients", &code);
+            assert_eq!(server.answer(), "read");
+            kill(&server);
+            ended = server.pid();
+            drop(clients);
+        });
+        let finding = diagnosis.only("process_ended");
+        assert_eq!(finding.at("/finding/severity"), "warning", "{finding}");
+        let text = finding.text("/finding/text").unwrap();
+        let words = "1 closed with a request unanswered, 1 closed normally";
+        assert_eq!(text, format!("server[{ended}] has ended: {words}"));
+    });
+}
+
 /// Who is asked about is told of, whatever becomes of its connections; a client in whose way
 /// nothing was is not.
 #[test]

@@ -106,6 +106,31 @@ fn processes_of_one_name_are_one() {
     });
 }
 
+/// Its time-out is shorter than the answer takes, which then meets an RST: no farewell.
+#[test]
+fn a_client_that_gives_up_is_told_of_once_and_after_which_time() {
+    isolated(|namespace| {
+        let listener = sockets::listen(Path::V4);
+        let diagnosis = diagnose(namespace, || {
+            for _ in 0..4 {
+                let (mut client, mut server) = sockets::connect(&listener, Path::V4);
+                sockets::send(&mut client, &server, b"a request");
+                thread::sleep(Duration::from_millis(300));
+                drop(client);
+                server.write_all(b"an answer that comes too late").unwrap();
+                sockets::wait_for_end(&mut server);
+            }
+        });
+        let client = of(&diagnosis.findings, "connection_resets", "/finding/evidence/service/peer");
+        let end = &client["ends"][0];
+        assert_eq!(end["reason"], "reset_sent_data_after_close");
+        assert_eq!(end["connections"], 4);
+        assert!(end["waited_ns"].as_u64() >= Some(280_000_000), "{client}");
+        assert_eq!(diagnosis.findings.len(), 1, "{}", listing(&diagnosis.findings));
+        assert_eq!(diagnosis.status, 1);
+    });
+}
+
 #[test]
 fn resets_within_the_host_are_told_of_who_sends_them_with_why() {
     isolated(|namespace| {

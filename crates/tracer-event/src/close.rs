@@ -116,13 +116,16 @@ pub struct Close {
     /// small among connections shows a timer.
     #[serde(default, rename = "idle_ns", skip_serializing_if = "Option::is_none")]
     pub idle: Option<u64>,
+    /// All of that time this end had waited for an answer to what it had sent: for findings, not told.
+    #[serde(skip)]
+    pub awaited: bool,
 }
 
 impl Close {
     /// Without an ICMP error.
     pub fn new(reason: Reason, initiator: Option<Initiator>) -> Self {
         let (icmp, error, reset_reason, idle) = (None, None, None, None);
-        Self { reason, initiator, icmp, error, reset_reason, idle }
+        Self { reason, initiator, icmp, error, reset_reason, idle, awaited: false }
     }
 }
 

@@ -87,6 +87,10 @@ pub struct Transition {
     /// Where the full socket ends, and its life was seen from the beginning: for findings, not told.
     #[serde(skip)]
     pub life: Option<Life>,
+    /// With `at_exit`: nanoseconds since the peer has sent data to which nothing was answered: for
+    /// findings, not told.
+    #[serde(skip)]
+    pub unanswered: Option<u64>,
 }
 
 /// What a full socket has done.
@@ -114,6 +118,7 @@ impl Transition {
             sent: None,
             close: None,
             life: None,
+            unanswered: None,
             orphaned: false,
             at_exit: false,
         }

@@ -25,7 +25,7 @@ pub use self::{held::Processes, opening::handshake, traffic::Traffic};
 
 use tracer_event::linger::CloseWaitCause;
 use tracer_event::{
-    close::Initiator,
+    close::{Close, Initiator},
     endpoint::Tuple,
     process::Owner,
     stack::Creator,
@@ -158,10 +158,16 @@ impl Connection {
         }
     }
 
-    /// It leaves ESTABLISHED after so many nanoseconds without data.
-    pub fn set_idle(&mut self, idle: Option<u64>) {
+    /// It leaves ESTABLISHED after so many nanoseconds without data, and may have waited for an answer.
+    pub fn set_idle(&mut self, idle: Option<u64>, awaits: bool) {
+        self.marks.set(Mark::Awaits, awaits);
         let milliseconds = |ns| u32::try_from(ns / MILLISECOND).unwrap_or(u32::MAX - 1) + 1;
         self.idle = idle.map_or(0, milliseconds);
+    }
+
+    /// The end of it as the connection knows it.
+    pub fn closed(&self, close: Close) -> Close {
+        Close { idle: self.idle(), awaited: self.marks.has(Mark::Awaits), ..close }
     }
 
     /// For how long no data had moved when it left ESTABLISHED, nanoseconds.

@@ -46,6 +46,7 @@ mod observed;
 mod peers;
 mod queues;
 mod refused_here;
+mod resets;
 mod self_connects;
 mod stuck;
 #[cfg(test)]
@@ -122,7 +123,8 @@ const SNAPSHOTS: &[&[Detector]] = &[
 ];
 
 /// What events show by themselves, without a snapshot.
-const EVENTS: &[&[Detector]] = &[observed::DETECTORS, endings::DETECTORS, ended::DETECTORS];
+const EVENTS: &[&[Detector]] =
+    &[observed::DETECTORS, endings::DETECTORS, resets::DETECTORS, ended::DETECTORS];
 
 impl Comparison<'_> {
     fn run(&mut self, detectors: &[&[Detector]]) {

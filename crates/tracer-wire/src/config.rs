@@ -127,6 +127,7 @@ offsets! {
     snd_una = "tcp_sock" "snd_una";
     snd_nxt = "tcp_sock" "snd_nxt";
     write_seq = "tcp_sock" "write_seq";
+    snd_wl1 = "tcp_sock" "snd_wl1";
     snd_wnd = "tcp_sock" "snd_wnd";
     snd_cwnd = "tcp_sock" "snd_cwnd";
     packets_out = "tcp_sock" "packets_out";

@@ -119,7 +119,8 @@ pub struct Record {
     pub srtt_us: u32,
     /// Retransmitted segments over the life of the connection, SYN and FIN included.
     pub total_retrans: u32,
-    /// Length of a listener's accept queue.
+    /// Length of a listener's accept queue. At ESTABLISHED → FIN_WAIT1 `tcp_sock.snd_wl1`, see
+    /// [`Record::peer_spoke_last`].
     pub accept_queue: u32,
     /// Limit of a listener's accept queue.
     pub accept_backlog: u32,
@@ -203,6 +204,24 @@ impl Record {
     /// Everything that was sent has been acknowledged, our FIN included.
     pub const fn fin_acknowledged(&self) -> bool {
         self.snd_una == self.write_seq
+    }
+
+    /// Whether the peer has sent data since it acknowledged what this end sent last, at ESTABLISHED →
+    /// FIN_WAIT1. SND.WL1 is the number of the last segment that acknowledged something new or changed
+    /// the window (`tcp_ack_update_window`): an acknowledgement behind all of the peer's data has
+    /// RCV.NXT for its number. The times of both are no help: they are told in jiffies.
+    pub const fn peer_spoke_last(&self) -> bool {
+        let is_acknowledged = self.snd_una == self.write_seq;
+        is_acknowledged && self.bytes_received > 0 && self.accept_queue != self.rcv_nxt
+    }
+
+    /// Whether a client, when it leaves ESTABLISHED, waits for an answer: it has sent last. What it has
+    /// received in the same jiffy may be the answer.
+    pub const fn awaits(&self) -> bool {
+        // The SYN counts.
+        let has_sent = self.bytes_acked > 1;
+        let sent_last = self.last_sent.wrapping_sub(self.last_received) as i32 > 0;
+        has_sent && (self.bytes_received == 0 || sent_last)
     }
 
     /// What a listener of a snapshot has dropped since `earlier`, modulo 2³²; 0 also where this
@@ -315,3 +334,29 @@ const _: () = assert!(size_of::<Holder>() == 64);
 const _: () = assert!(size_of::<Program>() == 32 + PATH_NAME * PATH_DEPTH);
 const _: () = assert!(size_of::<Counters>() == 24);
 const _: () = assert!(size_of::<Handled>() == 12 * NOTES + 16);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_spoke_last_shows_in_what_acknowledged_what() {
+        // A request of 77 bytes from 100 on, an answer from 500 to 600.
+        let ends = Record {
+            snd_una: 600,
+            write_seq: 600,
+            rcv_nxt: 177,
+            bytes_received: 77,
+            ..Record::EMPTY
+        };
+        let of = |record: Record, snd_wl1| Record { accept_queue: snd_wl1, ..record };
+        assert!(of(ends, 100).peer_spoke_last(), "the request acknowledges the answer before it");
+        assert!(!of(ends, 177).peer_spoke_last(), "the answer is acknowledged behind the request");
+        assert!(
+            !of(Record { snd_una: 500, ..ends }, 100).peer_spoke_last(),
+            "an answer is on its way"
+        );
+        let none = Record { rcv_nxt: 100, bytes_received: 0, ..ends };
+        assert!(!of(none, 99).peer_spoke_last(), "nothing was requested");
+    }
+}

@@ -297,6 +297,12 @@ impl Full {
         record.fd = self.0.load(offset!(dsack_dups));
     }
 
+    /// What only the end needs, see [`Record::peer_spoke_last`].
+    #[inline(always)]
+    pub(super) fn describe_last_word(self, record: &mut Record) {
+        record.accept_queue = self.0.load(offset!(snd_wl1));
+    }
+
     /// What only a snapshot needs, of a listener: what it has dropped.
     #[inline(always)]
     pub(super) fn describe_drops(self, record: &mut Record) {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     close::Reason,
-    duration::grouped,
+    duration::{duration, grouped},
     phrase::{Wording, wording},
     process::Process,
 };
@@ -53,6 +53,13 @@ pub struct BadEnd {
     pub reason: Reason,
     /// How many.
     pub connections: u64,
+    /// For how long this end, a client, had waited for an answer when it closed them: the median,
+    /// nanoseconds.
+    #[serde(default, rename = "waited_ns", skip_serializing_if = "Option::is_none")]
+    pub waited: Option<u64>,
+    /// The peer had closed them before this end, a client, sent what the RST answers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub after_fin: bool,
 }
 
 impl BadEnd {
@@ -62,7 +69,18 @@ impl BadEnd {
     }
 
     fn words(&self) -> Wording {
+        if let Some(waited) = self.waited {
+            let time = duration(waited);
+            return wording!(
+                "gave-up",
+                "closed by this end after {time} without an answer",
+                [time]
+            );
+        }
         match self.reason {
+            _ if self.after_fin => {
+                wording!("reset-after-fin", "used again after the peer had closed them")
+            }
             Reason::ResetReceived => wording!("reset-by-peer", "reset by the peer"),
             Reason::ResetSentUnreadData => {
                 wording!("reset-unread", "reset by this end (closed with unread data)")
@@ -92,6 +110,8 @@ impl BadEnd {
 
     fn remedy(&self, of: Service) -> Wording {
         match (self.reason, of) {
+            _ if self.waited.is_some() => give_up(),
+            _ if self.after_fin => use_late(),
             (Reason::ResetReceived, Service::There(_)) => wording!(
                 "remedy-reset-by-server",
                 "the cause is at the peer: run tracer there; it may have restarted, closed with \
@@ -131,6 +151,24 @@ impl BadEnd {
     }
 }
 
+/// A client's time-out.
+fn give_up() -> Wording {
+    wording!(
+        "remedy-gave-up",
+        "its time-out is shorter than the answers take: see what the server does meanwhile; if it is to take \
+         that long, wait longer (proxy_read_timeout of nginx, timeout server of haproxy, --max-time of curl)"
+    )
+}
+
+/// A client's connections that the server has closed.
+fn use_late() -> Wording {
+    wording!(
+        "remedy-after-fin",
+        "a client or pool must drop a connection when read() returns 0 (end of file), or drop idle ones before \
+         the server does (its keep-alive timeout)"
+    )
+}
+
 /// What a client's server says after the client has closed.
 fn farewell() -> Wording {
     wording!(
@@ -159,7 +197,7 @@ impl ConnectionResets {
 
     fn words(&self, end: BadEnd) -> Wording {
         match (end.reason, self.still_open) {
-            (Reason::ResetReceived, Some(_)) => {
+            (Reason::ResetReceived, Some(_)) if !end.after_fin => {
                 wording!("reset-between", "reset by an RST that the peer has not sent")
             }
             _ => end.words(),
@@ -168,7 +206,7 @@ impl ConnectionResets {
 
     fn remedy(&self, end: BadEnd, enter: &str) -> Remedy {
         match (end.reason, self.still_open) {
-            (Reason::ResetReceived, Some(_)) => command(
+            (Reason::ResetReceived, Some(_)) if !end.after_fin => command(
                 wording!(
                     "remedy-reset-between",
                     "something between the two ends sends RSTs, such as a packet filter (reject with tcp reset), a \
@@ -191,10 +229,11 @@ impl Explain for ConnectionResets {
             when: "while observed, three or more connections of a process with one service were \
                    reset or timed out, and at least one in twenty (information below that, and \
                    where clients reset connections that a server still sent on, or close them before \
-                   they have read all)",
+                   they have read all, unless they had waited for an answer for 100 ms or longer)",
             evidence: "the way each connection ended; an RST by choice (SO_LINGER 0) that destroyed \
                        nothing is none of these, nor one for a connection without data, as health \
-                       checks send it, nor one after both ends had closed",
+                       checks send it, nor one after both ends had closed; a client has waited for an answer where it had \
+                       sent last, and then has sent an RST",
             unknown: "why another host has sent an RST; whether something between has, unless the other end is on this \
                       host and open all the same",
         }

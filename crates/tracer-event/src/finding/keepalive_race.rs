@@ -60,6 +60,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("caddy", "servers > timeouts > idle"),
     ("traefik", "respondingTimeouts.idleTimeout"),
     ("puma", "persistent_timeout"),
+    ("redis-server", "timeout in redis.conf"),
+    ("valkey-server", "timeout in valkey.conf"),
     ("dotnet", "KestrelServerLimits.KeepAliveTimeout"),
 ];
 

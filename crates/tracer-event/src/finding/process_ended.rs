@@ -6,13 +6,14 @@ use serde::{Deserialize, Serialize};
 use super::{
     About, Explain, Line, Remedy, Severity, Sockets,
     remedies::advice,
-    words::{container, line, process, total},
+    words::{container, line, name, of_a_name, process, total},
 };
 use crate::{
     close::Reason,
     container::PodName,
     duration::grouped,
     escape::harmless,
+    is_zero,
     phrase::{Phrase, Wording, wording},
     process::Process,
 };
@@ -30,6 +31,10 @@ pub struct Ends {
     pub unacknowledged: u64,
     /// Reset with their listener: nobody had accepted them.
     pub never_accepted: u64,
+    /// By FIN, while the peer waited for an answer: those that had been accepted, where the service
+    /// answers.
+    #[serde(default, rename = "requests_unanswered")]
+    pub unanswered: u64,
 }
 
 impl Ends {
@@ -58,17 +63,19 @@ impl Ends {
 
     /// Adds others.
     pub fn add(&mut self, other: &Self) {
-        let Self { closed_normally, reset, unread, unacknowledged, never_accepted } = other;
+        let Self { closed_normally, reset, unread, unacknowledged, never_accepted, unanswered } =
+            other;
         self.closed_normally += closed_normally;
         self.reset += reset;
         self.unread += unread;
         self.unacknowledged += unacknowledged;
         self.never_accepted += never_accepted;
+        self.unanswered += unanswered;
     }
 
-    /// Connections whose data was lost.
+    /// Connections whose data was lost, or that were not answered.
     pub fn lost(&self) -> u64 {
-        total([self.unread, self.unacknowledged, self.never_accepted])
+        total([self.unread, self.unacknowledged, self.never_accepted, self.unanswered])
     }
 }
 
@@ -106,8 +113,11 @@ impl EndedGroup {
 /// A process that has ended, or all that a container or a unit had.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProcessEnded {
-    /// Which; of several one that listened.
+    /// Which; of several one that listened, or whose connections lost most.
     pub process: Process,
+    /// How many others of the same name have ended: the figures are of all of them.
+    #[serde(default, rename = "other_processes", skip_serializing_if = "is_zero")]
+    pub others: u64,
     /// What has ended with its last process: the figures are of all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<EndedGroup>,
@@ -123,8 +133,10 @@ pub struct ProcessEnded {
 impl ProcessEnded {
     /// Who has ended.
     fn who(&self) -> Wording {
+        let Some(group) = &self.group else {
+            return of_a_name(Some(&self.process), self.others);
+        };
         let first = process(&self.process);
-        let Some(group) = &self.group else { return first.into() };
         let name = group.name();
         let kind = if group.container.is_some() { "container " } else { "" };
         let others = match group.processes.saturating_sub(1) {
@@ -139,8 +151,10 @@ impl ProcessEnded {
     /// How its connections ended.
     fn ends(&self) -> Wording {
         let Self { ends, still_closing, .. } = self;
-        let Ends { closed_normally, reset, unread, unacknowledged, never_accepted } = *ends;
+        let Ends { closed_normally, reset, unread, unacknowledged, never_accepted, unanswered } =
+            *ends;
         let parts: Vec<Wording> = [
+            (unanswered, "closed with a request unanswered", "ended-unanswered"),
             (closed_normally, "closed normally", "ended-normally"),
             (reset, "reset", "ended-reset"),
             (unread, "reset with unread data", "ended-unread"),
@@ -161,6 +175,28 @@ impl ProcessEnded {
         }
     }
 
+    /// What to look at, and what a process should do that exits by itself.
+    fn causes(&self, exits: bool) -> Vec<Remedy> {
+        let Ends { unread, unanswered, .. } = self.ends;
+        let mut remedies = Vec::new();
+        if unanswered > 0 || unread > 0 && exits {
+            remedies.push(advice(wording!(
+                "remedy-why-ended",
+                "see why it has ended: its own log, its exit status in that of its supervisor, and the \
+                 kernel's log for a crash or the OOM killer"
+            )));
+        }
+        if unread > 0 && exits {
+            remedies.push(advice(wording!(
+                "remedy-read-before-exit",
+                "where it exits by itself: read what the client has sent, or answer with an error and \
+                 shutdown(SHUT_WR), before exit(): with unread data the kernel sends an RST, which may \
+                 destroy the answer"
+            )));
+        }
+        remedies
+    }
+
     /// Who, and how its connections ended, in a list of what has ended.
     pub fn words(&self) -> Wording {
         let english = format!("{}: {}", self.who(), self.ends());
@@ -172,20 +208,27 @@ impl Explain for ProcessEnded {
     fn about() -> About {
         About {
             when: "a process has ended that held a TCP socket, or the last one of a container or another \
-                   control group: those that end within seconds are one finding. A warning where incoming \
+                   control group: those that end within seconds are one finding, as are other processes of one name. A warning where incoming \
                    connections lost data (reset with unread data, timed out with unacknowledged \
-                   data, never accepted); else information, for processes that listened and for \
+                   data, never accepted) or had a request that was not answered; else information, for processes that listened and for \
                    those that a filter names (`--pid`, `--comm`, `--container`, `--cgroup`)",
             evidence: "sockets closed by a task that has begun to end (`PF_EXITING`), and how the \
-                       connections of that process ended in the seconds before and after",
-            unknown: "processes that had closed all their sockets before they ended; whether a \
-                      connection closed normally had been served to the end: a FIN sent for a \
-                      killed process looks the same",
+                       connections of that process ended in the seconds before and after; a request is not \
+                       answered where the peer has sent data since it acknowledged what it was sent last, \
+                       on a port that answers; where it is the only connection of the process, 20 ms or \
+                       longer before the end, which may be what it has asked for",
+            unknown: "processes that had closed all their sockets before they ended; why one has ended, or which \
+                      signal has killed it; whether what the peer sent last was to be answered, as \
+                      WINDOW_UPDATE of HTTP/2 is not; whether an answer was complete",
         }
     }
 
     fn sentence(&self, _: Severity) -> Wording {
-        wording!("process-ended", "{who} has ended: {ends}", who = self.who(), ends = self.ends())
+        let (who, ends) = (self.who(), self.ends());
+        match self.others {
+            0 => wording!("process-ended", "{who} has ended: {ends}", [who, ends]),
+            _ => wording!("processes-ended", "{who} have ended: {ends}", [who, ends]),
+        }
     }
 
     fn evidence(&self) -> Vec<Line> {
@@ -201,7 +244,9 @@ impl Explain for ProcessEnded {
     }
 
     fn remedies(&self, _: &str) -> Vec<Remedy> {
-        let Ends { unread, unacknowledged, never_accepted, .. } = self.ends;
+        let Ends { unread, unacknowledged, never_accepted, unanswered, .. } = self.ends;
+        // A process for one connection ends by itself: nobody has stopped it.
+        let is_each_for_one = self.others > 0 && self.left_open <= self.others + 1;
         let mut remedies = Vec::new();
         if never_accepted > 0 {
             remedies.push(advice(wording!(
@@ -211,14 +256,18 @@ impl Explain for ProcessEnded {
                  activation)"
             )));
         }
-        if unread > 0 {
+        remedies.extend(self.causes(is_each_for_one));
+        if is_each_for_one {
+            return remedies;
+        }
+        if unread > 0 || unanswered > 0 {
             remedies.push(advice(wording!(
                 "remedy-finish",
                 "answer what has been requested before the end: on SIGTERM stop accepting, finish \
                  open requests, shutdown(SHUT_WR), read until read() returns 0, close()"
             )));
         }
-        if unread > 0 || unacknowledged > 0 {
+        if unread > 0 || unacknowledged > 0 || unanswered > 0 {
             remedies.push(advice(wording!(
                 "remedy-more-time",
                 "if it is killed before it has finished: more time until SIGKILL (TimeoutStopSec=, \
@@ -229,7 +278,7 @@ impl Explain for ProcessEnded {
     }
 
     fn sockets(&self) -> Sockets<'_> {
-        let others = self.group.as_ref().map_or(0, |group| group.processes);
+        let others = self.group.as_ref().map_or(self.others, |group| group.processes);
         Sockets::default().owned_by([&self.process]).and_others(others)
     }
 
@@ -238,7 +287,11 @@ impl Explain for ProcessEnded {
     }
 
     fn key(&self) -> String {
-        format!("{} {}", self.process.pid, self.process.start_ns)
+        match &self.group {
+            // One that ends badly again and again is one finding.
+            None if self.ends.lost() > 0 => name(Some(&self.process)),
+            _ => format!("{} {}", self.process.pid, self.process.start_ns),
+        }
     }
 
     fn happens_once(&self) -> bool {

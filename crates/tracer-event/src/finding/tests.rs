@@ -3,6 +3,7 @@
 mod accepting;
 mod alike;
 mod connecting;
+mod ends;
 mod languages;
 mod silence;
 
@@ -152,7 +153,12 @@ fn backlog(syn_drops: u64, syn_cookies: u64, limit: u64) -> SynBacklog {
 }
 
 fn resets(service: Service, ends: &[(Reason, u64)]) -> Finding {
-    let end = |&(reason, connections): &(Reason, u64)| BadEnd { reason, connections };
+    let end = |&(reason, connections): &(Reason, u64)| BadEnd {
+        reason,
+        connections,
+        waited: None,
+        after_fin: false,
+    };
     of(Problem::ConnectionResets(ConnectionResets {
         others: 0,
         process: Some(app(900).process),

@@ -17,6 +17,8 @@ pub(super) enum Mark {
     Born = 1 << 3,
     /// Part of the time in the states that were left was before the tracer saw the socket.
     AtLeast = 1 << 4,
+    /// It had sent last when it left ESTABLISHED.
+    Awaits = 1 << 5,
 }
 
 /// All of them.
@@ -77,8 +79,8 @@ mod tests {
 
     #[test]
     fn each_mark_stands_for_itself() {
-        use Mark::{AtLeast, Born, Orphaned, SinceKnown, Unannounced};
-        let all = [SinceKnown, Orphaned, Unannounced, Born, AtLeast];
+        use Mark::{AtLeast, Awaits, Born, Orphaned, SinceKnown, Unannounced};
+        let all = [SinceKnown, Orphaned, Unannounced, Born, AtLeast, Awaits];
         for one in all {
             let marks = Marks::default().with(one, true);
             for other in all {

@@ -1,6 +1,6 @@
 //! Processes that have ended, and what has become of their connections.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -23,6 +23,10 @@ pub(super) const DETECTORS: &[Detector] = &[processes];
 /// How long the ends of what a process has left open are waited for, nanoseconds.
 const PATIENCE: u64 = 3 * SECOND;
 const SECOND: u64 = 1_000_000_000;
+
+/// What ends so soon after data has come does so because of it: a process for one connection, as those of
+/// PostgreSQL are, whose client says goodbye. Nanoseconds.
+const PROMPT: u64 = 20_000_000;
 
 /// A process by its id and its start: ids are given again.
 type Key = (u32, u64);
@@ -64,6 +68,9 @@ pub(super) struct Ended {
     ends: HashMap<Key, Lately, RandomState>,
     /// Processes that have ended with a socket open.
     exits: HashMap<Key, Exit, RandomState>,
+    /// Ports on which something was sent, by namespace: what only reads, as one that takes logs does,
+    /// owes nobody an answer.
+    answering: HashMap<(u32, u16), (), RandomState>,
 }
 
 /// The end of a process.
@@ -74,7 +81,34 @@ struct Exit {
     process: Process,
     time: u64,
     open: u64,
+    /// Of these, accepted ones.
+    accepted: u64,
+    /// Of these, with a request that was not answered; and one that came just before.
+    unanswered: u64,
+    prompt: u64,
     listened: bool,
+}
+
+impl Exit {
+    fn new(subject: Subject, process: Process, time: u64) -> Self {
+        let [open, accepted, unanswered, prompt] = [0; 4];
+        Self { subject, process, time, open, accepted, unanswered, prompt, listened: false }
+    }
+
+    fn add(&mut self, later: &Self) {
+        let Self { subject: _, process: _, time, open, accepted, unanswered, prompt, listened } =
+            *later;
+        self.time = time;
+        self.open += open;
+        self.accepted += accepted;
+        self.unanswered += unanswered;
+        self.prompt += prompt;
+        self.listened |= listened;
+    }
+
+    fn unanswered(&self) -> u64 {
+        self.unanswered - if self.accepted == 1 { self.prompt } else { 0 }
+    }
 }
 
 impl Ended {
@@ -84,7 +118,14 @@ impl Ended {
         let Some(owner) = subject.owner else { return };
         let process = owner.process;
         let (subject, time) = (*subject, *time);
-        let exit = Exit { subject, process, time, open: 0, listened: false };
+        let port = (subject.tuple.netns, subject.tuple.local.port);
+        if transition.sequence.is_some_and(|sequence| sequence.acked > 0) {
+            self.answers(port);
+        }
+        let is_server = subject.role == Some(Role::Server);
+        let answers = is_server && self.answering.contains_key(&port);
+        let unanswered = transition.unanswered.filter(|_| answers);
+        let exit = Exit::new(subject, process, time);
         if !has_room(&self.exits, &key(&process)) {
             return;
         }
@@ -94,15 +135,29 @@ impl Ended {
             exit.listened = true;
         } else {
             exit.open += 1;
+            exit.accepted += u64::from(is_server);
+            exit.unanswered += u64::from(unanswered.is_some());
+            exit.prompt += u64::from(unanswered.is_some_and(|since| since < PROMPT));
+        }
+    }
+
+    fn answers(&mut self, port: (u32, u16)) {
+        if has_room(&self.answering, &port) {
+            self.answering.insert(port, ());
         }
     }
 
     pub(super) fn connection(&mut self, connection: &ConnectionSummary) {
+        let is_server = connection.subject.role == Some(Role::Server);
+        if is_server && connection.bytes_sent.is_some_and(|sent| sent > 0) {
+            let tuple = connection.subject.tuple;
+            self.answers((tuple.netns, tuple.local.port));
+        }
         let (Some(close), Some(owner)) = (connection.close, connection.subject.owner) else {
             return;
         };
         let key = key(&owner.process);
-        let is_other = usize::from(connection.subject.role != Some(Role::Server));
+        let is_other = usize::from(!is_server);
         // What comes after the end of the process is all of one time.
         let time = self.exits.get(&key).map_or(u64::MAX, |exit| exit.time).min(connection.time);
         if has_room(&self.ends, &key) {
@@ -121,17 +176,17 @@ impl Ended {
             if !has_room(&self.exits, key) {
                 continue;
             }
-            let first = Exit { open: 0, ..*exit };
-            let known = self.exits.entry(*key).or_insert(first);
-            known.time = exit.time;
-            known.open += exit.open;
-            known.listened |= exit.listened;
+            match self.exits.get_mut(key) {
+                Some(known) => known.add(exit),
+                None => _ = self.exits.insert(*key, *exit),
+            }
         }
+        later.answering.keys().for_each(|port| self.answers(*port));
     }
 }
 
 /// Processes that have ended, as soon as their connections have, or will not soon; those of a
-/// container or a unit that has ended as one.
+/// container or a unit that has ended as one, and those of one name whose connections lost something.
 fn processes(comparison: &Comparison<'_>) -> Vec<Finding> {
     let exits = &comparison.input.observed.ended.exits;
     if exits.is_empty() {
@@ -140,24 +195,31 @@ fn processes(comparison: &Comparison<'_>) -> Vec<Finding> {
     let closing = closing(comparison, exits);
     let enricher = comparison.input.enricher;
     let mut found = Vec::new();
-    let mut groups: BTreeMap<String, (Arc<Cgroup>, Vec<&Exit>)> = BTreeMap::new();
+    let mut groups: BTreeMap<String, (Arc<Cgroup>, Vec<Fate<'_>>)> = BTreeMap::new();
+    let mut names: BTreeMap<(u32, [u8; 16]), Vec<Fate<'_>>> = BTreeMap::new();
     let mut exits: Vec<&Exit> = exits.values().collect();
     exits.sort_unstable_by_key(|exit| key(&exit.process));
     for exit in exits.into_iter().filter(|exit| comparison.wants_subject(&exit.subject)) {
+        let fate = Fate::of(comparison, &closing, exit);
         match enricher.cgroup(&exit.subject) {
             Some(group) if enricher.is_over(&group) => {
                 let known = groups.entry(group.whole().to_owned());
-                known.or_insert_with(|| (group, Vec::new())).1.push(exit);
+                known.or_insert_with(|| (group, Vec::new())).1.push(fate);
             }
             // The others of the container may be about to end.
             Some(group) if group.container.is_some() && is_fresh(comparison, exit) => {}
-            _ => found.extend(finding(comparison, &closing, &[exit], None)),
+            _ if fate.incoming.lost() > 0 && !fate.is_awaited(comparison) => {
+                names.entry((exit.subject.tuple.netns, exit.process.comm)).or_default().push(fate);
+            }
+            _ => found.extend(finding(comparison, vec![fate], None)),
         }
     }
-    let of_group = |(group, exits): (Arc<Cgroup>, Vec<&Exit>)| {
-        finding(comparison, &closing, &exits, Some(&group))
-    };
-    found.extend(groups.into_values().filter_map(of_group));
+    for (group, fates) in groups.into_values() {
+        found.extend(finding(comparison, fates, Some(&group)));
+    }
+    for fates in names.into_values() {
+        found.extend(finding(comparison, fates, None));
+    }
     found
 }
 
@@ -165,49 +227,80 @@ fn is_fresh(comparison: &Comparison<'_>, exit: &Exit) -> bool {
     comparison.now() < exit.time.saturating_add(PATIENCE)
 }
 
-/// What has become of the connections of processes that are one: of those of a group, or of one.
+/// What has become of the connections of a process.
+struct Fate<'a> {
+    exit: &'a Exit,
+    incoming: Ends,
+    all: Ends,
+    still_closing: u64,
+}
+
+impl<'a> Fate<'a> {
+    fn of(
+        comparison: &Comparison<'_>,
+        closing: &HashMap<Key, u64, RandomState>,
+        exit: &'a Exit,
+    ) -> Self {
+        let key = key(&exit.process);
+        let (mut incoming, mut others) = (Ends::default(), Ends::default());
+        let since = exit.time.saturating_sub(PATIENCE) / SECOND;
+        let known = &comparison.input.observed.ended.ends;
+        let ends = known.get(&key).into_iter().flat_map(|lately| &lately.0);
+        for (_, [accepted, other]) in ends.filter(|(second, _)| *second >= since) {
+            incoming.add(accepted);
+            others.add(other);
+        }
+        // The end of a connection does not show it: a FIN is a FIN.
+        incoming.unanswered = exit.unanswered();
+        incoming.closed_normally = incoming.closed_normally.saturating_sub(incoming.unanswered);
+        others.add(&incoming);
+        let still_closing = closing.get(&key).copied().unwrap_or(0);
+        Self { exit, incoming, all: others, still_closing }
+    }
+
+    /// Its connections are about to end.
+    fn is_awaited(&self, comparison: &Comparison<'_>) -> bool {
+        self.still_closing > 0 && is_fresh(comparison, self.exit)
+    }
+}
+
+/// What has become of the connections of processes that are one: of those of a group, of those of
+/// one name, or of one.
 fn finding(
     comparison: &Comparison<'_>,
-    closing: &HashMap<Key, u64, RandomState>,
-    exits: &[&Exit],
+    mut fates: Vec<Fate<'_>>,
     group: Option<&Cgroup>,
 ) -> Option<Finding> {
-    let known = &comparison.input.observed.ended.ends;
-    let (mut incoming, mut all) = (Ends::default(), Ends::default());
-    for exit in exits {
-        let since = exit.time.saturating_sub(PATIENCE) / SECOND;
-        let ends = known.get(&key(&exit.process)).into_iter().flat_map(|lately| &lately.0);
-        for (_, [accepted, others]) in ends.filter(|(second, _)| *second >= since) {
-            incoming.add(accepted);
-            [accepted, others].iter().for_each(|ends| all.add(ends));
-        }
-    }
-    let still_closing = exits.iter().filter_map(|exit| closing.get(&key(&exit.process))).sum();
-    if still_closing > 0 && exits.iter().any(|exit| is_fresh(comparison, exit)) {
+    // Who is named comes first.
+    fates.sort_by_key(|fate| Reverse((fate.exit.listened, fate.incoming.lost())));
+    let first = fates.first()?.exit;
+    let mut ends = Ends::default();
+    fates.iter().for_each(|fate| ends.add(&fate.all));
+    if fates.iter().any(|fate| fate.is_awaited(comparison)) {
         return None;
     }
-    let listener = exits.iter().find(|exit| exit.listened);
-    let severity = if incoming.lost() > 0 {
+    let severity = if fates.iter().any(|fate| fate.incoming.lost() > 0) {
         Severity::Warning
-    } else if listener.is_some() || names_processes(comparison) {
+    } else if first.listened || names_processes(comparison) {
         Severity::Info
     } else {
         return None;
     };
-    let first = listener.or(exits.first())?;
+    let processes = fates.len() as u64;
     let ended = ProcessEnded {
         process: first.process,
+        others: if group.is_some() { 0 } else { processes - 1 },
         group: group.map(|group| EndedGroup {
             path: group.whole().into(),
             container: group.container.as_deref().map(Into::into),
             pod: group.pod.as_deref().map(Into::into),
             pod_name: group.pod_name.clone(),
             unit: group.unit.as_deref().map(Into::into),
-            processes: exits.len() as u64,
+            processes,
         }),
-        left_open: exits.iter().map(|exit| exit.open).sum(),
-        ends: all,
-        still_closing,
+        left_open: fates.iter().map(|fate| fate.exit.open).sum(),
+        ends,
+        still_closing: fates.iter().map(|fate| fate.still_closing).sum(),
     };
     let netns = first.subject.tuple.netns;
     Some(comparison.finding(severity, netns, Problem::ProcessEnded(Box::new(ended))))

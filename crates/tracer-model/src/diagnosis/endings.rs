@@ -1,56 +1,48 @@
 //! What the beginnings and ends of connections show to be wrong: attempts to connect that fail or
-//! are slow, connections that are reset, servers that close what their clients are about to use.
+//! are slow, servers that close what their clients are about to use.
 
 use std::borrow::Cow;
 
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
-
 use super::{
     attempts,
-    common::most_first,
-    comparison::{Comparison, Detector, Seen},
+    comparison::{Comparison, Detector},
     history::{Group, History, Times},
     queues::{self, reaches},
     refused_here,
 };
 use tracer_event::{
     close::Reason,
-    endpoint::{Endpoint, Tuple},
+    endpoint::Endpoint,
     finding::{
-        BadEnd, ConnectFailure, ConnectFailures, ConnectionResets, Finding, KeepaliveRace,
-        ListensElsewhere, LostSegment, Problem, Recovered, Service, Severity, StillOpen,
+        ConnectFailure, ConnectFailures, Finding, KeepaliveRace, ListensElsewhere, LostSegment,
+        Problem, Recovered, Service, Severity,
     },
     process::Process,
-    sequence::Sequence,
-    state::State,
 };
 
-pub(super) const DETECTORS: &[Detector] = &[connects, races, resets];
+pub(super) const DETECTORS: &[Detector] = &[connects, races];
 
 /// So many are no accident.
 const SEVERAL: u64 = 3;
 /// Who connects again for so long does so for good, nanoseconds.
 const SETTLED: u64 = 1_000_000_000;
-/// What is open so long after the other end was reset has not sent the RST, nanoseconds.
-const LATER: u64 = 100_000_000;
 /// Of so many attempts to connect one that fails is worth a warning.
 const OF_ATTEMPTS: u64 = 10;
 /// Of so many connections one that ends badly is; of so many handshakes one that is slow.
-const OF_CONNECTIONS: u64 = 20;
+pub(super) const OF_CONNECTIONS: u64 = 20;
 
-fn severity(bad: u64, all: u64, share: u64) -> Severity {
+pub(super) fn severity(bad: u64, all: u64, share: u64) -> Severity {
     if bad >= SEVERAL && bad * share >= all { Severity::Warning } else { Severity::Info }
 }
 
 /// Time since the first of these.
-fn since(comparison: &Comparison<'_>, all: impl Iterator<Item = Times>) -> u64 {
+pub(super) fn since(comparison: &Comparison<'_>, all: impl Iterator<Item = Times>) -> u64 {
     let first = all.filter(|times| times.count > 0).map(|times| times.first).min();
     comparison.now().saturating_sub(first.unwrap_or(u64::MAX))
 }
 
 /// The sample below which `percent` of a hundred are.
-fn percentile(sorted: &[u64], percent: usize) -> Option<u64> {
+pub(super) fn percentile(sorted: &[u64], percent: usize) -> Option<u64> {
     sorted.get((sorted.len().checked_sub(1)? * percent).div_ceil(100)).copied()
 }
 
@@ -222,116 +214,6 @@ pub(super) fn refused_at(
     clients.into_iter().map(|(process, _)| process).collect()
 }
 
-/// Processes whose connections with a service are reset or time out.
-fn resets(comparison: &Comparison<'_>) -> Vec<Finding> {
-    let groups = History::wanted(comparison);
-    let open = open_ends(comparison, &groups);
-    let bad = groups.iter().filter(|(service, group)| {
-        !group.ends.is_empty()
-            && (still_open(comparison, group, &open).is_some()
-                || !is_told_of_the_server(&groups, *service, group))
-    });
-    let find = |&(service, ref group): &(Service, Cow<'_, Group>)| {
-        // A client that goes away, or does not want the rest of an answer, is the client's affair.
-        let own = |reason| match service {
-            Service::Here(_) => reason != Reason::ResetReceived,
-            Service::There(_) => {
-                !matches!(reason, Reason::ResetSentUnreadData | Reason::ResetSentDataAfterClose)
-            }
-        };
-        let own = group.ends.iter().filter(|(reason, _)| own(*reason));
-        let count: u64 = own.map(|(_, times)| times.count).sum();
-        let end = |(reason, times): &(Reason, Times)| BadEnd {
-            reason: *reason,
-            connections: times.count,
-        };
-        let mut ends: Vec<BadEnd> = group.ends.iter().map(end).collect();
-        ends.sort_by_key(|end| std::cmp::Reverse(end.connections));
-        let problem = Problem::ConnectionResets(ConnectionResets {
-            process: group.process(),
-            others: group.others,
-            service,
-            ended: group.ended,
-            ends,
-            still_open: still_open(comparison, group, &open),
-            since: since(comparison, group.ends.iter().map(|(_, times)| *times)),
-        });
-        let severity = severity(count, group.ended, OF_CONNECTIONS);
-        comparison.finding(severity, group.subject.tuple.netns, problem)
-    };
-    bad.map(find).collect()
-}
-
-/// Sockets by their own end and the peer's.
-type OpenEnds<'a> = HashMap<(Endpoint, Endpoint), Vec<&'a Seen<'a>>, RandomState>;
-
-/// The open sockets that may be other ends of what was reset.
-fn open_ends<'a>(
-    comparison: &'a Comparison<'_>,
-    groups: &[(Service, Cow<'_, Group>)],
-) -> OpenEnds<'a> {
-    use State::{CloseWait, Established, FinWait1, FinWait2};
-    let reset = groups.iter().flat_map(|(_, group)| &group.reset);
-    let mut open: OpenEnds<'_> = reset.map(|(of, ..)| ((of.peer, of.local), Vec::new())).collect();
-    if open.is_empty() {
-        return open;
-    }
-    for seen in &comparison.seen {
-        let Tuple { local, peer, .. } = seen.tuple();
-        if matches!(seen.state, Established | CloseWait | FinWait1 | FinWait2)
-            && let Some(ends) = open.get_mut(&(local, peer))
-        {
-            ends.push(seen);
-        }
-    }
-    open
-}
-
-/// Who holds the other ends of what was reset, if all of these are here and open long after: they have
-/// sent no RST.
-fn still_open(
-    comparison: &Comparison<'_>,
-    group: &Group,
-    open: &OpenEnds<'_>,
-) -> Option<StillOpen> {
-    let is_long_ago = |&&(.., time): &&(Tuple, Sequence, u64)| time + LATER <= comparison.now();
-    let other_end = |(of, numbers, _): &(Tuple, Sequence, u64)| {
-        let is_it = |seen: &&&Seen<'_>| {
-            let sent = numbers.snd_nxt.wrapping_sub(numbers.snd_una);
-            seen.record.snd_nxt == numbers.rcv_nxt
-                && seen.record.rcv_nxt.wrapping_sub(numbers.snd_una) <= sent
-        };
-        open.get(&(of.peer, of.local))?.iter().find(is_it).copied()
-    };
-    let ends: Option<Vec<&Seen<'_>>> =
-        group.reset.iter().filter(is_long_ago).map(other_end).collect();
-    let ends = ends.filter(|ends| !ends.is_empty())?;
-    let holders = ends.iter().filter_map(|seen| comparison.holders(seen.record).first());
-    let holders = most_first(holders.map(|holder| holder.process), |process| process.pid);
-    let process = holders.first().map(|(process, _)| *process);
-    Some(StillOpen { connections: ends.len() as u64, process })
-}
-
-/// Whether these are a client's connections that a server on this host has reset.
-fn is_told_of_the_server(
-    groups: &[(Service, Cow<'_, Group>)],
-    service: Service,
-    group: &Group,
-) -> bool {
-    let Service::There(server) = service else { return false };
-    let is_received = |(reason, _): &&(Reason, Times)| *reason == Reason::ResetReceived;
-    let count = |times: &(Reason, Times)| times.1.count;
-    let received: u64 = group.ends.iter().filter(is_received).map(count).sum();
-    let sends_them = |(service, other): &(Service, Cow<'_, Group>)| {
-        let sent = other.ends.iter().filter(|end| !is_received(end)).map(count);
-        *service == Service::Here(server)
-            && reaches(group.subject.tuple.netns, other.subject.tuple.netns, server)
-            // What the end of a process resets is told with that.
-            && sent.sum::<u64>() + other.reset_at_exit >= received
-    };
-    group.ends.iter().all(|end| is_received(&end)) && groups.iter().any(sends_them)
-}
-
 /// Servers whose idle timers meet requests. Where both ends are seen they are one finding, the
 /// server's.
 fn races(comparison: &Comparison<'_>) -> Vec<Finding> {
@@ -367,6 +249,12 @@ fn race(
     let spread = alike.clone().chain(&met).map(|one| one.abs_diff(idle)).max();
     // What a server closes because it ends, or wants to, has been idle for any time.
     let is_timer = met.iter().filter(is_alike).count() * 3 >= met.len() * 2;
+    // A timer that looks only now and then, as that of Redis does, closes again and again what has
+    // been idle for a time and up to a multiple of it.
+    let mut seconds = race.seconds.clone();
+    seconds.sort_unstable();
+    seconds.dedup();
+    let is_again = seconds.len() as u64 >= SEVERAL && met.first() >= Some(&(idle / 3));
     let resets = race.times.count;
     let problem = Problem::KeepaliveRace(Box::new(KeepaliveRace {
         server: server.map(|process| comparison.program(process)),
@@ -380,6 +268,10 @@ fn race(
         longest: race.after.iter().copied().max().unwrap_or(0),
         since: since(comparison, std::iter::once(race.times)),
     }));
-    let severity = if resets > 1 && is_timer { Severity::Warning } else { Severity::Info };
+    let severity = if resets > 1 && (is_timer || is_again && resets >= SEVERAL) {
+        Severity::Warning
+    } else {
+        Severity::Info
+    };
     comparison.finding(severity, group.subject.tuple.netns, problem)
 }

@@ -1,16 +1,21 @@
 //! How connections began and ended, by process and service, as the events show it.
 
 mod group;
+mod pairs;
 #[cfg(test)]
 mod tests;
+mod times;
 
 use std::{borrow::Cow, collections::VecDeque};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-pub(super) use self::group::{Group, Times};
-use self::group::{failure, is_hasty};
+pub(super) use self::{group::Group, times::Times};
+use self::{
+    group::{Verdict, failure, is_hasty},
+    pairs::Pairs,
+};
 use super::{
     Comparison,
     attempts::Attempts,
@@ -29,6 +34,7 @@ use tracer_event::{
 
 /// Ends with an RST that destroyed nothing which are remembered until the other end is told.
 const HARMLESS: usize = 64;
+
 /// All groups.
 #[derive(Clone, Debug, Default)]
 pub(super) struct History {
@@ -42,6 +48,7 @@ pub(super) struct History {
     /// (as a balancer does after its check), which shows to those others as a reset of what they sent;
     /// and the number up to which they were read.
     harmless: VecDeque<(Tuple, u32)>,
+    pairs: Pairs,
 }
 
 impl History {
@@ -72,8 +79,10 @@ impl History {
             (_, State::Closed | State::TimeWait) => {
                 let is_harmless = self.is_harmless(transition);
                 let group = self.group(subject);
-                let met = group.is_some_and(|group| group.end(transition, is_harmless));
-                self.met = met.then_some(subject.tuple);
+                let verdict =
+                    group.map_or(Verdict::Fine, |group| group.end(transition, is_harmless));
+                self.met = (verdict == Verdict::Met).then_some(subject.tuple);
+                self.pair(transition, verdict == Verdict::Bad);
             }
             _ => {}
         }
@@ -104,9 +113,21 @@ impl History {
         }
     }
 
+    /// Looks for the other end of a connection that ends by an RST.
+    fn pair(&mut self, transition: &Transition, is_bad: bool) {
+        let subject = &transition.subject;
+        let Some(other) = self.pairs.meet(transition, is_bad) else { return };
+        let ends = [(*subject, is_bad), (other.subject, other.is_bad)];
+        for (subject, _) in ends.iter().filter(|(_, is_bad)| *is_bad) {
+            if let Some(group) = self.group(subject) {
+                group.paired += 1;
+            }
+        }
+    }
+
     /// The summary of a connection follows its last transition.
     pub(super) fn connection(&mut self, summary: &ConnectionSummary) {
-        let ConnectionSummary { ref subject, spent, close, .. } = *summary;
+        let ConnectionSummary { ref subject, close, .. } = *summary;
         let met = self.met.take() == Some(subject.tuple);
         if summary.ended.is_some()
             && is_accepted(subject)
@@ -117,19 +138,13 @@ impl History {
         if let Some(close) = close.filter(|close| close.idle.is_some())
             && let Some(group) = self.group(subject)
         {
-            group.close(close, spent, met);
+            group.close(summary, close, met);
         }
     }
 
     /// The group of a connection, unless there are too many.
     fn group(&mut self, subject: &Subject) -> Option<&mut Group> {
-        let service = match subject.role {
-            Some(Role::Client) => Service::There(subject.tuple.peer),
-            Some(Role::Server) => Service::Here(subject.tuple.local),
-            _ => return None,
-        };
-        let pid = subject.owner.map_or(0, |owner| owner.process.pid);
-        let key = (subject.tuple.netns, pid, service);
+        let key = key(subject)?;
         if !has_room(&self.groups, &key) {
             return None;
         }
@@ -162,6 +177,16 @@ impl History {
         let merged = of_one_name(groups, Group::add_other);
         merged.into_iter().map(|((_, service), group)| (service, group)).collect()
     }
+}
+
+fn key(subject: &Subject) -> Option<(u32, u32, Service)> {
+    let service = match subject.role {
+        Some(Role::Client) => Service::There(subject.tuple.peer),
+        Some(Role::Server) => Service::Here(subject.tuple.local),
+        _ => return None,
+    };
+    let pid = subject.owner.map_or(0, |owner| owner.process.pid);
+    Some((subject.tuple.netns, pid, service))
 }
 
 /// Whether it is known who has accepted a connection.

@@ -273,7 +273,7 @@ impl Table {
         let initiator = initiator(reason, connection.first_fin);
         let transition = Transition {
             source,
-            close: Some(Close { idle: connection.idle(), ..Close::new(reason, initiator) }),
+            close: Some(connection.closed(Close::new(reason, initiator))),
             ..transition(connection, connection.state, State::Closed, time)
         };
         self.emit(slot, &transition, None, out);
@@ -284,7 +284,7 @@ impl Table {
 /// How the full socket of a record has ended.
 fn closed(record: &Record, reason: Reason, connection: &Connection) -> Close {
     let initiator = initiator(reason, connection.first_fin);
-    let close = Close { idle: connection.idle(), ..Close::new(reason, initiator) };
+    let close = connection.closed(Close::new(reason, initiator));
     match reason {
         Reason::Unreachable => Close { icmp: Icmp::of(record), error: icmp::told(record), ..close },
         _ => close,

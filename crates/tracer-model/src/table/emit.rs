@@ -18,6 +18,7 @@ pub(super) fn transition(connection: &Connection, from: State, to: State, time: 
         sent: None,
         close: None,
         life: None,
+        unanswered: None,
         orphaned: connection.is_orphaned(),
         at_exit: false,
     }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     connection::{self, Traffic},
-    owner, socket,
+    owner, socket, timeouts,
 };
 use tracer_event::endpoint::Tuple;
 
@@ -96,7 +96,9 @@ impl Table {
         connection.last_edge = (record.old_state, record.new_state);
         connection.absorb(record);
         if from == State::Established {
-            connection.set_idle(socket::idle(record, self.options.ticks));
+            // What is killed has not given up.
+            let awaits = record.exiting == 0 && record.awaits();
+            connection.set_idle(socket::idle(record, self.options.ticks), awaits);
         }
         connection.role = connection.role.or(match (from, to) {
             (State::Closed, State::SynSent) => Some(Role::Client),
@@ -186,12 +188,19 @@ impl Table {
         let elapsed = connection.elapsed(record.time_ns).filter(|_| !begins);
         let handshake = (to == State::Established)
             .then(|| connection::handshake(record, connection.role, elapsed));
+        let at_exit = owner::at_exit(record, connection.state, to);
         let transition = Transition {
             elapsed,
             handshake,
             sequence: Sequence::of(record),
             sent,
-            at_exit: owner::at_exit(record, connection.state, to),
+            at_exit,
+            // Who has closed already waits for no answer.
+            unanswered: (at_exit
+                && (connection.state, to) == (State::Established, State::FinWait1)
+                && record.peer_spoke_last())
+            .then(|| timeouts::since(record, record.last_received, self.options.ticks))
+            .flatten(),
             ..transition(connection, connection.state, to, record.time_ns)
         };
         self.emit(slot, &transition, None, out);

@@ -12,7 +12,7 @@ use tracer_event::{
     host::{Host, NetFacts, PortRange},
     process::{Evidence, Owner, Process},
     state::State,
-    update::{Close, Subject, Transition},
+    update::{Close, Role, Sequence, Subject, Transition},
 };
 
 const NETNS: u32 = 7;
@@ -222,4 +222,34 @@ fn the_end_of_a_process_is_reported_once_its_connections_have_ended_or_after_sec
     let mut asked = Asked::about("pid 12".parse().unwrap());
     asked.watch.observe(Update::Transition(&is_client));
     assert_eq!(asked.tick(2), [(Status::Raised, 1)]);
+}
+
+/// Connections that were reset, whose other ends are open here as far as events show, or not: whether
+/// these have sent the RST is for the next snapshot to say.
+#[rstest::rstest]
+#[case::on_this_host(true, &[])]
+#[case::elsewhere(false, &[(Status::Raised, 3)])]
+fn a_reset_is_told_when_it_is_known_who_has_sent_it(
+    #[case] is_here: bool,
+    #[case] told: &[(Status, u64)],
+) {
+    let mut asked = Asked::about(Filter::default());
+    for port in 40_000..40_003 {
+        let (cookie, peer_port) = (u64::from(port), port);
+        let opened = record(State::SynRecv, State::Established);
+        let other = Record { cookie, peer_port, ..opened };
+        if is_here {
+            asked.table.ingest(&other, &mut Observed::default());
+        }
+        let tuple = Tuple::of(&other).reversed();
+        let [snd_una, snd_nxt, write_seq, rcv_nxt] = [18, 20, 20, 100];
+        let numbers = Sequence { snd_una, snd_nxt, write_seq, rcv_nxt, acked: 1, received: 1 };
+        let subject = Subject { role: Some(Role::Client), ..Subject::of_addresses(tuple) };
+        asked.watch.observe(Update::Transition(&Transition {
+            close: Some(Close::new(Reason::ResetReceived, Some(Initiator::Peer))),
+            sequence: Some(numbers),
+            ..Transition::new(subject, SECOND, State::Established, State::Closed)
+        }));
+    }
+    assert_eq!(asked.tick(2), told);
 }

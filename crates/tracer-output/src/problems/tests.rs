@@ -130,7 +130,12 @@ fn a_finding_of_mere_information_does_not_say_a_reset_again() {
             process: None,
             service: tracer_event::finding::Service::There(end(2, 80)),
             ended: 9,
-            ends: vec![BadEnd { reason: Reason::ResetReceived, connections: 3 }],
+            ends: vec![BadEnd {
+                reason: Reason::ResetReceived,
+                connections: 3,
+                waited: None,
+                after_fin: false,
+            }],
             still_open: None,
             since: 0,
         };

@@ -79,7 +79,7 @@ churn =
 process_ended =
     .title = process_ended: what became of the connections of a process
     .what = A process has ended, and the kernel has closed what it had left open: gracefully where nothing
-        was unread, with RST where something was.
+        was unread, with RST where something was. What had been read and not answered is lost to the client.
     .many = Before it ends: stop accepting, answer what was requested, shutdown(SHUT_WR), read to the end,
         close().
 accept_wait =

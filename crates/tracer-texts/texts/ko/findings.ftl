@@ -77,7 +77,7 @@ churn =
 process_ended =
     .title = process_ended: 끝난 프로세스의 연결
     .what = 프로세스가 끝났고, 열어 둔 연결은 커널이 닫았습니다. 읽지 않은 데이터가 없으면 정상 해제, 있으면
-        RST입니다.
+        RST입니다. 읽고 아직 응답하지 않은 요청도 클라이언트에게는 실패입니다.
     .many = 끝나기 전에 accept()를 멈추고, 요청에 모두 답하고, shutdown(SHUT_WR) 뒤 끝까지 읽고 close()하세요.
 accept_wait =
     .title = accept_wait: 연결이 accept()를 오래 기다린다

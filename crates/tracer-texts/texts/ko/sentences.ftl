@@ -139,6 +139,8 @@ churned = { $who }: { $peer } 쪽으로 초당 연결 { $rate }개를 열어 { $
     { $percent } % 절약{ $left }
 ended-group = { $group }({ $who } 등 프로세스 { $count }개)
 process-ended = { $who } 종료: { $ends }
+processes-ended = { $who } 종료: { $ends }
+ended-unanswered = 요청에 응답하지 않고 닫힘 { $count }개
 ended-normally = 정상 종료 { $count }개
 ended-reset = RST { $count }개
 ended-unread = 읽지 않은 데이터가 있어 RST { $count }개
@@ -160,6 +162,8 @@ failed-unreachable = 도달 불가 { $count }번
 failed-timed-out = 시간 초과 { $count }번
 failed-given-up = 응답이 없어 포기 { $count }번
 connection-resets = { $who }: 연결 { $ended }개 중 { $bad }개가 비정상 종료({ $service }): { $kind }, { $since } 동안
+reset-after-fin = 상대가 닫은 뒤에 다시 씀
+gave-up = { $time } 동안 응답이 없어 이쪽이 닫음
 reset-by-peer = 상대가 RST를 보냄
 all-reset = RST로 끊김
 all-timed-out = 타임아웃
@@ -470,6 +474,10 @@ remedy-diagnose-there = 상대 호스트에서 tracer diagnose를 실행하면 a
 remedy-connecting-now = 지금 연결하고 있는 소켓
 remedy-reset-by-server = 원인은 상대에 있음: 그곳에서 tracer를 실행할 것. 다시 시작했거나, 읽지 않은 데이터를 두고
     닫았거나, 중간 장비가 연결을 버렸을 수 있음
+remedy-after-fin = 클라이언트나 연결 풀은 read()가 0을 돌려주면(파일 끝) 연결을 버리거나, 서버의 keep-alive 타임아웃보다
+    먼저 유휴 연결을 버릴 것
+remedy-gave-up = 응답에 걸리는 시간보다 타임아웃이 짧음: 그동안 서버가 무엇을 하는지 볼 것. 그만큼 걸려도 된다면 더 오래 기다릴
+    것(nginx의 proxy_read_timeout, haproxy의 timeout server, curl의 --max-time)
 remedy-reset-by-client = 응답이 가는 도중에 클라이언트가 끊음: 클라이언트의 타임아웃과 응답에 걸리는 시간을 비교할 것
 remedy-reset-unread = 상대가 보낸 것을 읽고 close()하거나, shutdown(SHUT_WR) 뒤 끝까지 읽을 것: RST 때문에 바로 앞서
     보낸 것도 사라질 수 있음
@@ -535,6 +543,10 @@ remedy-bound-write = { $who }: 쓰기가 기다리는 시간을 제한할 것(SO
     client). TCP_USER_TIMEOUT도 여기에 해당함
 remedy-drain = 먼저 로드 밸런서에서 빼고, 큐가 빌 때까지 accept()한 다음 listener를 닫을 것. 또는 계속 남는 부모가
     listener를 갖게 할 것(소켓 활성화)
+remedy-why-ended = 왜 끝났는지 볼 것: 그 프로세스의 로그, supervisor 로그의 종료 상태, 비정상 종료나 OOM killer가
+    있었는지는 커널 로그
+remedy-read-before-exit = 스스로 끝난다면: exit() 전에 클라이언트가 보낸 것을 읽거나, 오류로 응답하고 shutdown(SHUT_WR)할 것:
+    읽지 않은 데이터가 있으면 커널이 RST를 보내고, 응답이 사라질 수 있음
 remedy-finish = 끝나기 전에 받은 요청에 응답할 것: SIGTERM을 받으면 accept()를 멈추고, 열린 요청을 마치고,
     shutdown(SHUT_WR) 뒤 read()가 0을 돌려줄 때까지 읽고 close()
 remedy-more-time = 마치기 전에 강제 종료된다면: SIGKILL까지의 시간을 늘릴 것(TimeoutStopSec=,

@@ -101,6 +101,9 @@ fn handle(context: &BtfTracePointContext, kind: u8, socket: Common, change: Chan
         }
         full.describe_departure(record, change.entered());
         full.describe_sent(record);
+        if change.is(state::ESTABLISHED, state::FIN_WAIT1) {
+            full.describe_last_word(record);
+        }
         if change.entered() == state::CLOSE
             && matches!(change.left(), state::SYN_SENT | state::SYN_RECV)
         {

@@ -109,6 +109,7 @@ fn ended_in(processes: u64, pod_name: Option<PodName>) -> Finding {
     };
     of(Problem::ProcessEnded(Box::new(ProcessEnded {
         process: app(900).process,
+        others: 0,
         group: (processes > 0).then_some(group),
         left_open: 2,
         ends: Ends { closed_normally: 2, ..Ends::default() },

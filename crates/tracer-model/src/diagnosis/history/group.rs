@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::times::{Times, of};
 use crate::close::{is_bad, is_unacknowledged};
 use tracer_event::{
     close::{Close, Initiator, Reason},
@@ -11,7 +12,7 @@ use tracer_event::{
     process::Process,
     sequence::Sequence,
     state::State,
-    update::{Role, Subject, Transition},
+    update::{ConnectionSummary, Role, Subject, Transition},
 };
 
 /// Times of handshakes, and idle times, of one group that are kept.
@@ -22,6 +23,7 @@ const RESET: usize = 16;
 /// handshake without a reason.
 const IDLE: u64 = 500_000_000;
 
+const SECOND: u64 = 1_000_000_000;
 /// The first retransmission of a SYN comes after this time (`TCP_TIMEOUT_INIT`).
 const FIRST_RETRANSMISSION: u64 = 1_000_000_000;
 /// Who gives up sooner has not waited for an answer.
@@ -62,13 +64,17 @@ pub(in crate::diagnosis) struct Group {
     /// Connections that ended.
     pub ended: u64,
     /// Of these, badly.
-    pub ends: Vec<(Reason, Times)>,
+    ends: Vec<(Reason, Times)>,
     /// Others that were reset because their process had ended.
     pub reset_at_exit: u64,
     /// The last of these that an RST has ended, with their numbers and when.
     pub reset: VecDeque<(Tuple, Sequence, u64)>,
     /// Requests that met a server's idle timer.
     pub race: Race,
+    /// Connections that a client has closed because no answer came.
+    pub gave_up: GaveUp,
+    /// Of those that ended badly, whose other end was seen to end so as well, by the RST of the one.
+    pub paired: u64,
 }
 
 /// Why an attempt to connect failed, and what was lost if that is known.
@@ -83,33 +89,26 @@ pub(in crate::diagnosis) struct Race {
     pub closed: Vec<u64>,
     /// From the FIN to the RST, nanoseconds.
     pub after: Vec<u64>,
+    /// Seconds of these FINs.
+    pub seconds: Vec<u64>,
+    /// Others that a server had closed, which were there before: nobody knows for how long.
+    older: Times,
 }
 
-/// How often, and when for the first time.
-#[derive(Clone, Copy, Debug, Default)]
-pub(in crate::diagnosis) struct Times {
-    pub count: u64,
-    pub first: u64,
+/// Connections on which an answer was waited for, and by which RST they ended.
+#[derive(Clone, Debug, Default)]
+pub(in crate::diagnosis) struct GaveUp {
+    pub ends: Vec<(Reason, Times)>,
+    /// For how long, nanoseconds.
+    pub waited: Vec<u64>,
 }
 
-impl Times {
-    fn note(&mut self, time: u64) {
-        self.add(Self { count: 1, first: time });
-    }
-
-    fn add(&mut self, later: Self) {
-        self.first = if self.count == 0 { later.first } else { self.first };
-        self.count += later.count;
-    }
-}
-
-/// The entry of a short list.
-fn of<K: PartialEq>(list: &mut Vec<(K, Times)>, key: K) -> &mut Times {
-    let index = list.iter().position(|(known, _)| *known == key).unwrap_or(list.len());
-    if index == list.len() {
-        list.push((key, Times::default()));
-    }
-    &mut list[index].1
+/// What the end of a connection was: fine also where it is counted apart; or it has met an idle timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Fine,
+    Bad,
+    Met,
 }
 
 /// The first of two times, of which 0 is none.
@@ -146,14 +145,17 @@ impl Group {
             reset_at_exit: 0,
             reset: VecDeque::new(),
             race: Race::default(),
+            gave_up: GaveUp::default(),
+            paired: 0,
         }
     }
 
     /// How many of them failed, were slow or ended badly.
     pub(super) fn troubles(&self) -> u64 {
         let failures = self.failures.iter().map(|(_, times)| times);
-        let ends = self.ends.iter().map(|(_, times)| times);
-        let all = failures.chain(ends).chain([&self.retransmitted, &self.hasty, &self.race.times]);
+        let ends = self.ends.iter().chain(&self.gave_up.ends).map(|(_, times)| times);
+        let Race { times, older, .. } = &self.race;
+        let all = failures.chain(ends).chain([&self.retransmitted, &self.hasty, times, older]);
         all.map(|times| times.count).sum()
     }
 
@@ -185,24 +187,46 @@ impl Group {
         }
     }
 
-    /// Whether a request has met an idle timer.
-    pub(super) fn end(&mut self, transition: &Transition, is_harmless: bool) -> bool {
+    pub(super) fn end(&mut self, transition: &Transition, is_harmless: bool) -> Verdict {
         self.ended += 1;
         let Transition { from, close, sequence, time, at_exit, .. } = *transition;
-        let Some(close) = close else { return false };
+        let Some(close) = close else { return Verdict::Fine };
         let reason = close.reason;
-        let met = self.idle(close).is_some() && met_a_timer(transition, reason);
-        if met {
+        let met = met_a_timer(transition, reason);
+        if met && self.idle(close).is_some() {
             self.race.times.note(time);
+            return Verdict::Met;
+        } else if met
+            && close.idle.is_none()
+            && reason == Reason::ResetReceived
+            && self.is_clients()
+        {
+            self.race.older.note(time);
+            return Verdict::Fine;
+        }
+        if let Some(waited) = self.waited(close) {
+            of(&mut self.gave_up.ends, reason).note(time);
+            keep(&mut self.gave_up.waited, waited);
         } else if is_harmless || !is_bad(reason, from, self.subject.role, sequence) {
+            return Verdict::Fine;
         } else if at_exit {
             self.reset_at_exit += 1;
+            return Verdict::Fine;
         } else {
             of(&mut self.ends, reason).note(time);
             let numbers = sequence.filter(|_| reason == Reason::ResetReceived);
             self.keep_reset(numbers.map(|numbers| (transition.subject.tuple, numbers, time)));
         }
-        met
+        Verdict::Bad
+    }
+
+    /// How they ended that ended badly, and whether the server had closed them: what has met an idle
+    /// timer, or probably has, is told with that.
+    pub(in crate::diagnosis) fn ends(&self) -> Vec<(Reason, Times, bool)> {
+        let ends = self.ends.iter().map(|(reason, times)| (*reason, *times, false));
+        let is_told = self.race.older.count == 0 || self.race.times.count > 0;
+        let older = (!is_told).then_some((Reason::ResetReceived, self.race.older, true));
+        ends.chain(older).collect()
     }
 
     /// An attempt to connect that failed, or was given up early.
@@ -241,13 +265,15 @@ impl Group {
     }
 
     /// How an idle connection was closed, and the time spent in each state.
-    pub(super) fn close(&mut self, close: Close, spent: [u64; State::COUNT], met: bool) {
+    pub(super) fn close(&mut self, summary: &ConnectionSummary, close: Close, met: bool) {
         let Some(idle) = self.idle(close) else { return };
         keep(&mut self.race.closed, idle);
         if met {
             let closing = [State::FinWait1, State::FinWait2, State::Closing, State::CloseWait];
             keep(&mut self.race.met, idle);
-            keep(&mut self.race.after, closing.map(|state| spent[state.index()]).iter().sum());
+            let after = closing.map(|state| summary.spent[state.index()]).iter().sum();
+            keep(&mut self.race.after, after);
+            keep(&mut self.race.seconds, summary.time.saturating_sub(after) / SECOND);
         }
     }
 
@@ -261,6 +287,20 @@ impl Group {
         let server = self.subject.role == Some(Role::Server);
         let closer = if server { Initiator::Local } else { Initiator::Peer };
         close.idle.filter(|idle| *idle >= IDLE && close.initiator == Some(closer))
+    }
+
+    fn is_clients(&self) -> bool {
+        self.subject.role == Some(Role::Client)
+    }
+
+    /// For how long a client had waited for an answer when it closed the connection: it has sent an RST
+    /// at once, or the answer has met one.
+    fn waited(&self, close: Close) -> Option<u64> {
+        use Reason::{ResetSentDataAfterClose, ResetSentLingerZero};
+        let is_own = matches!(close.reason, ResetSentDataAfterClose | ResetSentLingerZero)
+            && close.initiator == Some(Initiator::Local)
+            && self.is_clients();
+        close.idle.filter(|idle| is_own && close.awaited && *idle >= HASTY)
     }
 
     pub(super) fn add(&mut self, later: &Self) {
@@ -289,10 +329,16 @@ impl Group {
         self.reset_at_exit += later.reset_at_exit;
         self.keep_reset(later.reset.iter().copied());
         self.race.times.add(later.race.times);
+        self.race.older.add(later.race.older);
+        self.paired += later.paired;
+        let gave_up = &later.gave_up.ends;
+        gave_up.iter().for_each(|(key, times)| of(&mut self.gave_up.ends, *key).add(*times));
         for (mine, others) in [
             (&mut self.race.met, &later.race.met),
             (&mut self.race.closed, &later.race.closed),
             (&mut self.race.after, &later.race.after),
+            (&mut self.race.seconds, &later.race.seconds),
+            (&mut self.gave_up.waited, &later.gave_up.waited),
         ] {
             others.iter().for_each(|sample| keep(mine, *sample));
         }

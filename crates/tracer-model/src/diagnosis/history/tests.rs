@@ -28,7 +28,7 @@ fn an_rst_is_harmless_where_all_was_read(#[case] written: u32, #[case] bad: usiz
             ..Transition::new(subject, 1, State::Established, State::Closed)
         });
     }
-    let ends = history.groups.values().map(|group| group.ends.len()).sum::<usize>();
+    let ends = history.groups.values().map(|group| group.ends().len()).sum::<usize>();
     assert_eq!(ends, bad);
 }
 

@@ -44,7 +44,12 @@ fn resets(service: Service, others: u64) -> Finding {
         others,
         service,
         ended: 9,
-        ends: vec![BadEnd { reason: Reason::ResetReceived, connections: 9 }],
+        ends: vec![BadEnd {
+            reason: Reason::ResetReceived,
+            connections: 9,
+            waited: None,
+            after_fin: false,
+        }],
         still_open: None,
         since: 1,
     }))
@@ -108,6 +113,7 @@ fn ended(processes: u64) -> Finding {
     };
     of(Problem::ProcessEnded(Box::new(ProcessEnded {
         process: process(900, "nginx"),
+        others: 0,
         group: (processes > 0).then_some(group),
         left_open: 1,
         ends: Ends::default(),

@@ -318,6 +318,8 @@ fn endings() -> BoxedStrategy<Problem> {
     let ends = (close(), any::<u64>()).prop_map(|(close, connections)| BadEnd {
         reason: close.reason,
         connections: connections >> 4,
+        waited: close.idle,
+        after_fin: connections % 2 == 1,
     });
     let times = option::of(any::<u64>());
     prop_oneof![
