@@ -38,15 +38,15 @@ pub(super) fn does(doing: &Doing) -> Option<Wording> {
     if doing.throttled.is_some() {
         return Some(wording!("does-throttle", "is throttled by its CPU quota"));
     }
-    let function = doing.cause().map_or("", |wait| &*wait.function);
-    if doing.computes() && matches!(WaitKind::of(function), WaitKind::Lock | WaitKind::Other) {
+    let idle = |wait: &Wait| WaitKind::of(&wait.function) == WaitKind::Lock;
+    if doing.computes() && doing.cause().is_none_or(idle) {
         return Some(wording!("does-starve", "is ready to run and waits for a processor"));
     }
-    waits(doing, function)
+    waits_for(doing)
 }
 
-/// What its threads wait for.
-fn waits(doing: &Doing, function: &str) -> Option<Wording> {
+fn waits_for(doing: &Doing) -> Option<Wording> {
+    let function = &*doing.cause()?.function;
     Some(match WaitKind::of(function) {
         WaitKind::Accept => wording!("does-accept", "waits in accept() of another socket"),
         WaitKind::Receive => match &doing.on {

@@ -70,15 +70,12 @@ impl Comparison<'_> {
 
 /// The quota that a process has used up in most periods since.
 fn throttled(now: &ProcessFacts, before: &ProcessFacts) -> Option<Throttled> {
-    let since = |(group, [periods, throttled]): (&str, &[u64; 2])| {
-        let [first, others] = before.quotas.get(group)?;
-        let (periods, throttled) = (periods.checked_sub(*first)?, throttled.checked_sub(*others)?);
+    let since = |(group, now): (_, &[u64; 2])| {
+        let before = before.quotas.get(group)?;
+        let [periods, throttled] = [0, 1].map(|one| now[one].checked_sub(before[one]));
+        let (periods, throttled) = (periods?, throttled?);
         let is_much = throttled > 0 && throttled.saturating_mul(100) >= periods * u64::from(MUCH);
-        is_much.then(|| Throttled { group: group.into(), periods, throttled })
+        is_much.then(|| Throttled { group: Box::clone(group), periods, throttled })
     };
-    now.quotas
-        .iter()
-        .map(|(group, counts)| (&**group, counts))
-        .filter_map(since)
-        .max_by_key(|one| one.throttled)
+    now.quotas.iter().filter_map(since).max_by_key(|one| one.throttled)
 }
