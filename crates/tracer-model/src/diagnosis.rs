@@ -46,6 +46,7 @@ mod observed;
 mod peers;
 mod queues;
 mod refused_here;
+mod rejected;
 mod resets;
 mod self_connects;
 mod stuck;

@@ -9,10 +9,10 @@ use tracer_wire::{Record, flag};
 use super::{
     comparison::{Comparison, Detector, Seen},
     handshakes, losses,
-    peers::{Key, connections, key, payload, severity, silence},
+    peers::{Key, connections, heard, key, payload, severity, silence},
     queues,
 };
-use crate::timeouts::{self, GivesUp, RETRANSMIT, Silence, WINDOW_PROBE};
+use crate::timeouts::{GivesUp, RETRANSMIT, Silence, WINDOW_PROBE};
 use tracer_event::{
     endpoint::Tuple,
     finding::{DeadPeer, Finding, Idle, Problem, Service, Severity, Unanswered},
@@ -203,13 +203,6 @@ fn probing(silence: &Silence<'_>) -> Option<u64> {
     let since_last = interval.saturating_sub(silence.fires_in()? * 1_000_000);
     let before = u64::from(silence.timers.probes_out.saturating_sub(1));
     Some(before * interval + since_last)
-}
-
-/// Nanoseconds since anything came from the peer.
-pub(super) fn heard(comparison: &Comparison<'_>, seen: &Seen<'_>) -> Option<u64> {
-    let Record { last_ack, last_received, .. } = *seen.record;
-    let since = |jiffy| timeouts::since(seen.record, jiffy, comparison.input.ticks);
-    [since(last_ack), since(last_received)].into_iter().flatten().min()
 }
 
 fn finding(

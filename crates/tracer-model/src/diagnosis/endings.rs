@@ -8,7 +8,7 @@ use super::{
     comparison::{Comparison, Detector},
     history::{Group, History, Times},
     queues::{self, reaches},
-    refused_here,
+    rejected,
 };
 use tracer_event::{
     close::Reason,
@@ -82,7 +82,7 @@ fn connect(
     let failures = failures(comparison, group);
     let tuple = group.subject.tuple;
     let mut refused = failures.iter().filter(|one| one.reason == Reason::Refused);
-    let listener = refused.next().and_then(|_| refused_here::though_listening(comparison, &tuple));
+    let listener = refused.next().and_then(|_| rejected::though_listening(comparison, &tuple));
     let mut handshakes = group.handshakes.clone();
     handshakes.sort_unstable();
     let times = group.failed().map(|(_, times)| times).chain([group.retransmitted]);

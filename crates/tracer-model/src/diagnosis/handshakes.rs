@@ -8,7 +8,7 @@ use super::{
     accepting::is_deferred,
     attempts::Ends,
     comparison::{Comparison, Detector, Seen},
-    dead_peers::heard,
+    peers::heard,
     queues,
 };
 use tracer_event::{

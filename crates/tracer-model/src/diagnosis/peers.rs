@@ -6,13 +6,18 @@ use super::{
     common::{each_once, most_first},
     comparison::{Comparison, Kin, Seen},
 };
-use crate::{connection::Connection, socket::is_orphaned, timeouts::Silence};
+use crate::{
+    connection::Connection,
+    socket::is_orphaned,
+    timeouts::{self, Silence},
+};
 use tracer_event::{
     endpoint::Endpoint,
     finding::{Connections, Program, Service, Severity},
     process::{Owner, Process},
     state::State,
 };
+use tracer_wire::Record;
 
 /// Clients come and go without a word: up to this part of a service's connections it is noise.
 const SHARE: u64 = 10;
@@ -101,6 +106,13 @@ pub(super) fn peers<'a>(
 pub(super) fn silence<'a>(comparison: &Comparison<'_>, seen: &Seen<'a>) -> Option<Silence<'a>> {
     let settings = comparison.facts(seen.record.netns).map(|facts| facts.timeouts);
     Silence::of(seen.record, settings.unwrap_or_default(), comparison.input.ticks)
+}
+
+/// Nanoseconds since anything came from the peer.
+pub(super) fn heard(comparison: &Comparison<'_>, seen: &Seen<'_>) -> Option<u64> {
+    let Record { last_ack, last_received, .. } = *seen.record;
+    let since = |jiffy| timeouts::since(seen.record, jiffy, comparison.input.ticks);
+    [since(last_ack), since(last_received)].into_iter().flatten().min()
 }
 
 /// Bytes from one sequence number to another, without the FIN that ends what this end writes.

@@ -12,13 +12,10 @@ use super::{
     common::{each_once, has_room},
     comparison::{Comparison, Detector},
     endings,
-    observed::Observed,
-    queues,
 };
 use tracer_event::{
     endpoint::{Endpoint, Tuple},
-    finding::{Finding, Listener, ListensElsewhere, Problem, Severity},
-    state::State,
+    finding::{Finding, ListensElsewhere, Problem, Severity},
     update::{Answered, Reset},
 };
 
@@ -45,34 +42,16 @@ impl Refused {
         later.0.iter().for_each(|(key, times)| self.count(*key, *times));
     }
 
+    /// Whether this host is known to have refused no attempt of a client, wherever it was sent on to.
+    pub(super) fn has_none_of(&self, client: IpAddr) -> bool {
+        !is_public(client) && self.0.keys().all(|(_, _, to)| to.address() != client)
+    }
+
     fn count(&mut self, key: (u32, Endpoint, Endpoint), times: u64) {
         if has_room(&self.0, &key) {
             *self.0.entry(key).or_default() += times;
         }
     }
-}
-
-/// Who has listened all the time for what was refused: this kernel has not refused it, as no RST of its
-/// own to that client shows, whether it may have been sent on to another port or not.
-pub(super) fn though_listening(comparison: &Comparison<'_>, tuple: &Tuple) -> Option<Listener> {
-    let Tuple { local, peer, netns } = *tuple;
-    let client = local.address();
-    let Observed { refused, lost, .. } = comparison.input.observed;
-    let is_ours = || refused.0.keys().any(|(_, _, to)| to.address() == client);
-    if *lost > 0 || is_public(client) || is_ours() || queues::is_full_at(comparison, netns, peer) {
-        return None;
-    }
-    let mut listeners = comparison.seen_in(State::Listen).filter(|seen| {
-        let Tuple { local, netns: there, .. } = seen.tuple();
-        let is_bound = seen.record.interface != 0;
-        // It may be IPV6_V6ONLY.
-        let is_version = local.is_ipv4() == peer.is_ipv4();
-        seen.earlier.is_some()
-            && !is_bound
-            && is_version
-            && queues::takes(comparison, (there, local), netns, peer)
-    });
-    comparison.listener(&[listeners.next()?.record])
 }
 
 /// Whether an address is one of the Internet: none of those for private use (RFC 1918, 4193, 6598).
