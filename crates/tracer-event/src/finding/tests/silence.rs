@@ -1,7 +1,6 @@
 //! What is said of silent peers, and of connections that are used once.
 
 use super::*;
-use crate::container::PodName;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -82,38 +81,12 @@ fn unprobed() -> Finding {
     }))
 }
 
-fn in_fin_wait2() -> Finding {
+pub(super) fn in_fin_wait2() -> Finding {
     of(Problem::StuckState(Box::new(StuckState {
         state: State::FinWait2,
         connections: connections(THERE(), 1, 0),
         oldest: 125 * SECOND,
         threshold: 75 * SECOND,
-    })))
-}
-
-/// All of a container, and one of its processes.
-fn ended(processes: u64) -> Finding {
-    ended_in(processes, None)
-}
-
-/// The same of a container in a pod.
-fn ended_in(processes: u64, pod_name: Option<PodName>) -> Finding {
-    let id = "3f2a9c1b04de5f67890123456789abcdef0123456789abcdef0123456789abcd";
-    let group = EndedGroup {
-        path: format!("/docker/{id}").into(),
-        container: Some(id.into()),
-        pod: None,
-        pod_name,
-        unit: None,
-        processes,
-    };
-    of(Problem::ProcessEnded(Box::new(ProcessEnded {
-        process: app(900).process,
-        others: 0,
-        group: (processes > 0).then_some(group),
-        left_open: 2,
-        ends: Ends { closed_normally: 2, ..Ends::default() },
-        still_closing: 0,
     })))
 }
 
@@ -202,18 +175,6 @@ fn two_peers() -> Connections {
     "app[900] would never notice a dead peer on 14 connections, idle for up to 5h00m: neither \
      keepalive nor a user time-out is set"
 )]
-#[case(
-    in_fin_wait2(),
-    "1 connection of app[900] to 10.0.0.9:5432: in FIN_WAIT2 for up to 2m05s, the peer has not closed \
-     its side"
-)]
-#[case(ended(0), "app[900] has ended: 2 closed normally")]
-#[case(ended(1), "container 3f2a9c1b04de (app[900]) has ended: 2 closed normally")]
-#[case(
-    ended_in(1, Some(PodName { namespace: "shop".into(), name: "web-1".into() })),
-    "container shop/web-1/3f2a9c1b04de (app[900]) has ended: 2 closed normally"
-)]
-#[case(ended(3), "container 3f2a9c1b04de (app[900] and 2 more) has ended: 2 closed normally")]
 #[case(
     lossy(),
     "406 of 14,207 segments (2.9 %) to 10.0.0.9, 10.0.0.8, 1 more were lost and sent again, on 8 connections"
