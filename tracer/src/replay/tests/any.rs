@@ -165,13 +165,11 @@ fn close() -> BoxedStrategy<Close> {
         option::of(any::<u64>()),
     )
         .prop_map(|(reason, initiator, icmp, error, reset_reason, idle)| Close {
-            awaited: false,
-            reason,
-            initiator,
             icmp,
             error,
             reset_reason,
             idle,
+            ..Close::new(reason, initiator)
         })
         .boxed()
 }
@@ -233,6 +231,7 @@ fn transition() -> BoxedStrategy<Transition> {
                 sent,
                 close,
                 life: None,
+                unanswered: None,
                 orphaned,
                 at_exit,
             }
