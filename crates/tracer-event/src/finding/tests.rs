@@ -5,6 +5,7 @@ mod alike;
 mod connecting;
 mod ends;
 mod languages;
+mod losses;
 mod silence;
 
 use std::collections::BTreeMap;

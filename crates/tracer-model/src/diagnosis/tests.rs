@@ -34,8 +34,7 @@ const SECOND: u64 = 1_000_000_000;
 const HZ: u64 = 250;
 const JIFFIES: u64 = 1_000_000;
 const SERVER: u16 = 8080;
-/// Between the snapshots.
-const OBSERVED: u64 = 10 * SECOND;
+const OBSERVED: u64 = 10 * SECOND; // Between the snapshots.
 
 fn wire(last: u8) -> [u8; 16] {
     Ipv4Addr::new(10, 0, 0, last).to_ipv6_mapped().octets()

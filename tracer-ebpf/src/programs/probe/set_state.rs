@@ -14,7 +14,7 @@ use crate::programs::{
     guard,
     probe::wanted,
     program,
-    sock::Common,
+    sock::{Common, Full},
     stack,
 };
 
@@ -100,10 +100,7 @@ fn handle(context: &BtfTracePointContext, kind: u8, socket: Common, change: Chan
             full.describe_owner(record);
         }
         full.describe_departure(record, change.entered());
-        full.describe_sent(record);
-        if change.is(state::ESTABLISHED, state::FIN_WAIT1) {
-            full.describe_last_word(record);
-        }
+        describe_exchange(full, record, change);
         if change.entered() == state::CLOSE
             && matches!(change.left(), state::SYN_SENT | state::SYN_RECV)
         {
@@ -125,4 +122,13 @@ fn handle(context: &BtfTracePointContext, kind: u8, socket: Common, change: Chan
             record.cookie = socket.cookie();
         }
     });
+}
+
+/// What was sent, and by whom last.
+#[inline(always)]
+fn describe_exchange(full: Full, record: &mut Record, change: Change) {
+    full.describe_sent(record);
+    if change.is(state::ESTABLISHED, state::FIN_WAIT1) {
+        full.describe_last_word(record);
+    }
 }

@@ -166,13 +166,11 @@ fn close() -> BoxedStrategy<Close> {
         option::of(any::<u64>()),
     )
         .prop_map(|(reason, initiator, icmp, error, reset_reason, idle)| Close {
-            awaited: false,
-            reason,
-            initiator,
             icmp,
             error,
             reset_reason,
             idle,
+            ..Close::new(reason, initiator)
         })
         .boxed()
 }

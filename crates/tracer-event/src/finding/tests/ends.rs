@@ -1,6 +1,7 @@
-//! What is said of processes that have ended, and of clients that give up.
+//! What is said of processes that have ended, of clients that give up, and of peers that do not end.
 
-use super::*;
+use super::{silence::in_fin_wait2, *};
+use crate::container::PodName;
 
 /// Several of one name, and the connections that they had open.
 fn ended(others: u64, left_open: u64, ends: Ends) -> Finding {
@@ -77,4 +78,47 @@ fn who_gives_up_is_told_after_which_time() {
     let remedies = finding.remedies();
     assert!(remedies[0].text.english().starts_with("its time-out is shorter"), "{remedies:?}");
     assert!(finding.evidence().iter().all(|line| line.label == "ended"));
+}
+
+/// All of a container, and one of its processes.
+fn ended_group(processes: u64) -> Finding {
+    ended_in(processes, None)
+}
+
+/// The same of a container in a pod.
+fn ended_in(processes: u64, pod_name: Option<PodName>) -> Finding {
+    let id = "3f2a9c1b04de5f67890123456789abcdef0123456789abcdef0123456789abcd";
+    let group = EndedGroup {
+        path: format!("/docker/{id}").into(),
+        container: Some(id.into()),
+        pod: None,
+        pod_name,
+        unit: None,
+        processes,
+    };
+    of(Problem::ProcessEnded(Box::new(ProcessEnded {
+        process: app(900).process,
+        others: 0,
+        group: (processes > 0).then_some(group),
+        left_open: 2,
+        ends: Ends { closed_normally: 2, ..Ends::default() },
+        still_closing: 0,
+    })))
+}
+
+#[rstest]
+#[case(ended_group(0), "app[900] has ended: 2 closed normally")]
+#[case(ended_group(1), "container 3f2a9c1b04de (app[900]) has ended: 2 closed normally")]
+#[case(
+    ended_in(1, Some(PodName { namespace: "shop".into(), name: "web-1".into() })),
+    "container shop/web-1/3f2a9c1b04de (app[900]) has ended: 2 closed normally"
+)]
+#[case(ended_group(3), "container 3f2a9c1b04de (app[900] and 2 more) has ended: 2 closed normally")]
+#[case(
+    in_fin_wait2(),
+    "1 connection of app[900] to 10.0.0.9:5432: in FIN_WAIT2 for up to 2m05s, the peer has not closed \
+     its side"
+)]
+fn what_has_ended_is_named(#[case] finding: Finding, #[case] sentence: &str) {
+    assert_eq!(finding.sentence().to_string(), sentence);
 }

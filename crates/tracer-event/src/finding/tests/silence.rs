@@ -1,7 +1,6 @@
 //! What is said of silent peers, and of connections that are used once.
 
 use super::*;
-use crate::container::PodName;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -82,53 +81,12 @@ fn unprobed() -> Finding {
     }))
 }
 
-fn in_fin_wait2() -> Finding {
+pub(super) fn in_fin_wait2() -> Finding {
     of(Problem::StuckState(Box::new(StuckState {
         state: State::FinWait2,
         connections: connections(THERE(), 1, 0),
         oldest: 125 * SECOND,
         threshold: 75 * SECOND,
-    })))
-}
-
-/// All of a container, and one of its processes.
-fn ended(processes: u64) -> Finding {
-    ended_in(processes, None)
-}
-
-/// The same of a container in a pod.
-fn ended_in(processes: u64, pod_name: Option<PodName>) -> Finding {
-    let id = "3f2a9c1b04de5f67890123456789abcdef0123456789abcdef0123456789abcd";
-    let group = EndedGroup {
-        path: format!("/docker/{id}").into(),
-        container: Some(id.into()),
-        pod: None,
-        pod_name,
-        unit: None,
-        processes,
-    };
-    of(Problem::ProcessEnded(Box::new(ProcessEnded {
-        process: app(900).process,
-        others: 0,
-        group: (processes > 0).then_some(group),
-        left_open: 2,
-        ends: Ends { closed_normally: 2, ..Ends::default() },
-        still_closing: 0,
-    })))
-}
-
-/// The first of three peers has lost most.
-fn lossy() -> Finding {
-    let sent =
-        |connections, segments, again, twice| Segments { connections, segments, again, twice };
-    let path = |last, sent| Path { peer: at(&format!("10.0.0.{last}"), 0), sent };
-    of(Problem::Retransmissions(Box::new(Retransmissions {
-        sent: sent(8, 14_207, 412, 6),
-        more_peers: 1,
-        peers: vec![path(9, sent(4, 9_000, 400, 6)), path(8, sent(2, 4_000, 10, 0))],
-        others: sent(5, 22_101, 3, 0),
-        processes: vec![app(900)],
-        observed: 5_000_000_000,
     })))
 }
 
@@ -189,14 +147,6 @@ sentences! {
     in_fin_wait2() =>
         "1 connection of app[900] to 10.0.0.9:5432: in FIN_WAIT2 for up to 2m05s, the peer has not \
          closed its side";
-    ended(0) => "app[900] has ended: 2 closed normally";
-    ended(1) => "container 3f2a9c1b04de (app[900]) has ended: 2 closed normally";
-    ended_in(1, Some(PodName { namespace: "shop".into(), name: "web-1".into() })) =>
-        "container shop/web-1/3f2a9c1b04de (app[900]) has ended: 2 closed normally";
-    ended(3) => "container 3f2a9c1b04de (app[900] and 2 more) has ended: 2 closed normally";
-    lossy() =>
-        "406 of 14,207 segments (2.9 %) to 10.0.0.9, 10.0.0.8, 1 more were lost and sent again, on \
-         8 connections";
     churn(Some(0.5)) =>
         "app[900] opens 500 connections/s to 10.0.0.9:80, each used once for 800µs: reuse would \
          save 25 % of the time; its ports are exhausted in less than a minute";
@@ -216,37 +166,6 @@ fn evidence_says_what_becomes_of_the_idle_ones() {
          never, without SO_KEEPALIVE",
     ];
     assert_eq!(shown(&dead), expected);
-}
-
-#[rstest]
-#[case(0, 0, "nothing was sent to other peers, which could tell this host from the path")]
-#[case(100, 0, "0 of 100 segments (0.0 %)")]
-#[case(
-    20_000,
-    10,
-    "10 of 20,000 segments (0.1 %): it is not what all share, such as this host's link"
-)]
-#[case(
-    20_000,
-    400,
-    "400 of 20,000 segments (2.0 %): look at what all share first, such as this host's link"
-)]
-fn whether_others_lose_as_much_says_where_to_look(
-    #[case] segments: u64,
-    #[case] again: u64,
-    #[case] words: &str,
-) {
-    let Problem::Retransmissions(mut lossy) = lossy().problem else { panic!("it is not") };
-    lossy.others = Segments { connections: 5, segments, again, twice: 0 };
-    let expected = [
-        "processes: app[900]",
-        "observed: 5.00s",
-        "peer: 10.0.0.9: 394 of 9,000 segments (4.4 %)",
-        "peer: 10.0.0.8: 10 of 4,000 segments (0.2 %)",
-        "not lost: 6 more were sent again though they had arrived",
-        &format!("others: {words}"),
-    ];
-    assert_eq!(shown(&of(Problem::Retransmissions(lossy))), expected);
 }
 
 #[test]
@@ -279,7 +198,7 @@ fn all() -> [Finding; 11] {
         unprobed(),
         churn(None),
         churn(Some(3.0)),
-        lossy(),
+        losses::lossy(),
     ]
 }
 

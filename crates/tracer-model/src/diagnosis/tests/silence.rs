@@ -392,30 +392,3 @@ fn who_waits_before_a_full_queue_has_no_dead_peer(#[case] queue: u32, #[case] to
     let found = find(&at(SECOND), &at(SECOND + OBSERVED)).findings;
     assert_eq!(found.iter().map(|one| one.problem.code()).collect::<Vec<_>>(), told);
 }
-
-/// The peer repeats its request, as it does not get the answer; so do those of a busy connection on
-/// which three retransmissions were lost.
-#[rstest]
-#[case::one_way(6, 9, 1, 100, Some(false))]
-#[case::full_segments(6, 9, 1, 2_000, Some(true))]
-#[case::five_are_chance(5, 9, 1, 100, None)]
-#[case::heard_when_it_was_lost(6, 9, 7, 100, None)]
-fn a_peer_that_sends_and_acknowledges_nothing_does_not_get_it(
-    #[case] tries: u8,
-    #[case] since: u64,
-    #[case] heard: u64,
-    #[case] bytes: u32,
-    #[case] expected: Option<bool>,
-) {
-    let record = retransmitting(1, State::Established, since, heard, tries);
-    let record = Record { snd_nxt: 1_000 + bytes, write_seq: 1_000 + bytes, ..record };
-    let found = between(vec![record], vec![record]).findings;
-    let one_way = found.iter().find_map(|finding| match &finding.problem {
-        Problem::DeadPeer(dead) => {
-            assert_eq!(dead.unanswered, Unanswered::OneWay);
-            Some(dead.black_hole)
-        }
-        _ => None,
-    });
-    assert_eq!(one_way, expected, "{found:?}");
-}

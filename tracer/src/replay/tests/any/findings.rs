@@ -6,7 +6,7 @@ use proptest::{option, prelude::*, sample::select};
 
 use super::{bytes, close, doing::doing, end, pods::pod_name, process, stack, state, time};
 use tracer_event::{
-    close::Initiator,
+    close::{Close, Initiator},
     finding::{
         AcceptQueue, AcceptWait, BadEnd, Cause, ClosedButHeld, ConnectFailure, ConnectFailures,
         ConnectionResets, DeferredAccept, Descriptors, Finding, Holds, KeepaliveRace, Leak,
@@ -315,11 +315,8 @@ fn endings() -> BoxedStrategy<Problem> {
         lost,
         attempts: attempts >> 4,
     });
-    let ends = (close(), any::<u64>()).prop_map(|(close, connections)| BadEnd {
-        reason: close.reason,
-        connections: connections >> 4,
-        waited: close.idle,
-        after_fin: connections % 2 == 1,
+    let ends = (close(), any::<u64>()).prop_map(|(Close { reason, idle: waited, .. }, number)| {
+        BadEnd { reason, connections: number >> 4, waited, after_fin: number % 2 == 1 }
     });
     let times = option::of(any::<u64>());
     prop_oneof![
