@@ -174,6 +174,14 @@ pub fn path_in<'a>(lines: &'a [u8], controller: &[u8]) -> Option<&'a [u8]> {
     parse(lines).find(|(controllers, _)| has(controllers)).map(|(_, path)| path)
 }
 
+/// The same below the mount of that hierarchy; `None` where the group is not in what is mounted here, as
+/// that of a process outside of this control-group namespace.
+pub(crate) fn mounted<'a>(lines: &'a [u8], controller: &[u8]) -> Option<&'a Path> {
+    let group = Path::new(OsStr::from_bytes(path_in(lines, controller)?)).strip_prefix("/").ok()?;
+    let is_outside = group.components().any(|part| part == Component::ParentDir);
+    (!is_outside).then_some(group)
+}
+
 /// Whether a mount is of the hierarchy of a controller (none for cgroup2).
 pub(super) fn is_of(mount: &Mount<'_>, controller: &[u8]) -> bool {
     match mount.kind {

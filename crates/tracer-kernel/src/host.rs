@@ -10,7 +10,6 @@ mod quota;
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    ffi::OsStr,
     fs,
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::{Path, PathBuf},
@@ -201,8 +200,7 @@ fn count_descriptors(directory: &Path) -> Option<u64> {
 /// `/proc/PID/cgroup`: that of the group which is frozen, with all below it.
 fn freezer(groups: &[u8]) -> Option<PathBuf> {
     let frozen = |(root, controller, [state, frozen, own, file]): (&str, &[u8], [&str; 4])| {
-        let group = Path::new(OsStr::from_bytes(cgroup::path_in(groups, controller)?));
-        let inner = group.strip_prefix("/").ok()?;
+        let inner = cgroup::mounted(groups, controller)?;
         let says = |group: &Path, file, what| {
             let text = fs::read_to_string(Path::new(root).join(group).join(file));
             text.is_ok_and(|text| text.lines().any(|line| line == what))

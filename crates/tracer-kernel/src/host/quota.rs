@@ -1,12 +1,6 @@
 //! CPU quotas of the control groups that a process is in, and how often they were used up.
 
-use std::{
-    collections::BTreeMap,
-    ffi::OsStr,
-    fs,
-    os::unix::ffi::OsStrExt as _,
-    path::{Component, Path},
-};
+use std::{collections::BTreeMap, fs, os::unix::ffi::OsStrExt as _, path::Path};
 
 use crate::cgroup;
 use tracer_event::escape::escape;
@@ -19,18 +13,16 @@ const DEPTH: usize = 16;
 pub(super) fn quotas(groups: &[u8]) -> BTreeMap<Box<str>, [u64; 2]> {
     let hierarchies: [(&str, &[u8]); 2] = [("/sys/fs/cgroup/cpu", b"cpu"), ("/sys/fs/cgroup", b"")];
     let in_hierarchy = |(root, controller)| {
-        let group = Path::new(OsStr::from_bytes(cgroup::path_in(groups, controller)?));
-        // Outside of what is mounted here.
-        let is_here = !group.components().any(|part| part == Component::ParentDir);
-        is_here.then(|| group.ancestors().take(DEPTH).filter_map(move |one| quota(root, one)))
+        let group = cgroup::mounted(groups, controller)?;
+        Some(group.ancestors().take(DEPTH).filter_map(move |one| quota(root, one)))
     };
     hierarchies.into_iter().filter_map(in_hierarchy).flatten().collect()
 }
 
 fn quota(root: &str, group: &Path) -> Option<(Box<str>, [u64; 2])> {
-    let inner = group.strip_prefix("/").ok()?;
-    let text = fs::read_to_string(Path::new(root).join(inner).join("cpu.stat")).ok()?;
-    Some((escape(group.as_os_str().as_bytes()).into(), parse(&text)?))
+    let text = fs::read_to_string(Path::new(root).join(group).join("cpu.stat")).ok()?;
+    let name = Path::new("/").join(group);
+    Some((escape(name.as_os_str().as_bytes()).into(), parse(&text)?))
 }
 
 /// `nr_periods` and `nr_throttled` of `cpu.stat`, if there has been a quota.
