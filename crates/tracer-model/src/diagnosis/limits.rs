@@ -180,10 +180,6 @@ fn descriptors(comparison: &Comparison<'_>) -> Vec<Finding> {
                 (leak.holders.iter().chain(listening).next(), leak.descriptors)
             }
             Problem::AcceptWait(wait) => (wait.listener.processes.first(), wait.descriptors),
-            Problem::AcceptQueueFull(queue) => {
-                let used_up = queue.descriptors.filter(Descriptors::is_all);
-                (queue.listener.processes.first(), used_up)
-            }
             _ => continue,
         };
         let (Some(program), Some(descriptors)) = (program, descriptors) else { continue };
@@ -218,8 +214,9 @@ fn crowded(comparison: &Comparison<'_>, told: &[Process]) -> Vec<Finding> {
     }
     let find = |(process, sockets): (Process, Vec<&Seen<'_>>)| {
         let (severity, descriptors) = *scarce.get(&process.pid)?;
-        let holds =
-            holds(comparison, &sockets).filter(|one| one.sockets * 2 >= descriptors.open)?;
+        let is_told =
+            |one: &Holds| one.sockets * 2 >= descriptors.open || accepts_none(comparison, &process);
+        let holds = holds(comparison, &sockets).filter(is_told)?;
         let program = comparison.program(process);
         let out = OutOfDescriptors { program, descriptors, holds: Some(holds) };
         Some((severity, sockets.first()?.record.netns, out))
@@ -243,6 +240,18 @@ fn crowded(comparison: &Comparison<'_>, told: &[Process]) -> Vec<Finding> {
 fn has_many(facts: &ProcessFacts) -> bool {
     let limit = facts.descriptor_limit.unwrap_or(u64::MAX);
     facts.descriptors.is_some_and(|open| open * 10 >= limit.saturating_mul(MANY))
+}
+
+/// Whether the accept queue of a process is full because it has no descriptor left.
+fn accepts_none(comparison: &Comparison<'_>, process: &Process) -> bool {
+    comparison.found.iter().any(|finding| match &finding.problem {
+        Problem::AcceptQueueFull(queue) => {
+            let first = queue.listener.processes.first();
+            queue.descriptors.as_ref().is_some_and(Descriptors::is_all)
+                && first.is_some_and(|program| program.process == *process)
+        }
+        _ => false,
+    })
 }
 
 /// All may be in use: who has set the limit to what it needs is no sick process until it is reached.
