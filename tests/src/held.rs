@@ -1,6 +1,9 @@
 //! A thread of another process, stopped alone, as no signal can: the others go on.
 
-use std::{fs, io};
+use std::{
+    fs, io, thread,
+    time::{Duration, Instant},
+};
 
 use crate::sockets::eventually;
 
@@ -15,10 +18,14 @@ impl Held {
     pub fn stop(process: u32, name: &str) -> Self {
         let mut id = None;
         eventually("its thread", || {
-            id = thread(process, name);
+            id = named(process, name);
             id.is_some()
         });
-        let held = Self { id: id.expect("it has been found") };
+        Self::of(id.expect("it has been found"))
+    }
+
+    fn of(id: i32) -> Self {
+        let held = Self { id };
         held.ptrace(libc::PTRACE_SEIZE, 0);
         held.ptrace(libc::PTRACE_INTERRUPT, 0);
         // SAFETY: waits for a thread that this one traces; nothing is written.
@@ -33,15 +40,43 @@ impl Held {
         assert_eq!(result, 0, "{request}: {}", io::Error::last_os_error());
     }
 
-    /// Lets the thread vanish, without a panic and without a word, from a system call in which it
-    /// waits.
     #[cfg(target_arch = "x86_64")]
-    pub fn vanish(self, process: u32) {
-        const INSTRUCTION: u64 = 2;
+    fn registers(&self) -> libc::user_regs_struct {
         // SAFETY: integers only.
         let mut registers: libc::user_regs_struct = unsafe { std::mem::zeroed() };
         self.ptrace(libc::PTRACE_GETREGS, (&raw mut registers).addr());
-        assert!(registers.orig_rax.cast_signed() >= 0, "it is in no system call");
+        registers
+    }
+
+    /// Lets the thread vanish, without a panic and without a word, from a system call in which it
+    /// waits: from others, as those of the allocator are, it would take locks with it.
+    #[cfg(target_arch = "x86_64")]
+    pub fn vanish(mut self, process: u32) {
+        use libc::{
+            SYS_clock_nanosleep, SYS_epoll_pwait, SYS_epoll_wait, SYS_futex, SYS_nanosleep,
+            SYS_poll, SYS_ppoll, SYS_recvfrom,
+        };
+        const WAITS: [i64; 8] = [
+            SYS_futex,
+            SYS_epoll_wait,
+            SYS_epoll_pwait,
+            SYS_poll,
+            SYS_ppoll,
+            SYS_nanosleep,
+            SYS_clock_nanosleep,
+            SYS_recvfrom,
+        ];
+        const INSTRUCTION: u64 = 2;
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let mut registers = self.registers();
+        while !WAITS.contains(&registers.orig_rax.cast_signed()) {
+            assert!(Instant::now() < deadline, "it never waits");
+            let id = self.id;
+            drop(self);
+            thread::sleep(Duration::from_millis(1));
+            self = Self::of(id);
+            registers = self.registers();
+        }
         registers.rip -= INSTRUCTION;
         registers.rax = libc::SYS_exit.cast_unsigned();
         registers.rdi = 0;
@@ -62,11 +97,11 @@ impl Drop for Held {
 }
 
 /// The number of the thread with a name.
-fn thread(process: u32, name: &str) -> Option<i32> {
+fn named(process: u32, name: &str) -> Option<i32> {
     let threads = fs::read_dir(format!("/proc/{process}/task")).ok()?.flatten();
-    let mut named = threads.filter(|entry| {
+    let mut threads = threads.filter(|entry| {
         let comm = fs::read_to_string(entry.path().join("comm"));
         comm.is_ok_and(|comm| comm.trim_end() == name)
     });
-    named.next()?.file_name().to_str()?.parse().ok()
+    threads.next()?.file_name().to_str()?.parse().ok()
 }
