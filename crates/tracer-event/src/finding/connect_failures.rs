@@ -105,8 +105,7 @@ impl ConnectFailure {
         let phase = match (self.reason, self.icmp) {
             (Reason::Refused, _) if let Some(listener) = listener => wording!(
                 "phase-rejected",
-                "RST in answer to the SYN, which is not the kernel's: {listener} listens there; a packet filter \
-                 rejects",
+                "RST in answer to the SYN, although {listener}, listens: a packet filter rejects it",
                 listener = whose(listener, ", ")
             ),
             (Reason::Refused, _) => wording!(

@@ -158,8 +158,8 @@ impl DeadPeer {
         if self.unanswered == Unanswered::OneWay {
             return Some(advice(wording!(
                 "remedy-one-way",
-                "the way to the peer is lost, the way back is not: look for a firewall or NAT, or a route that only \
-                 one direction takes, between"
+                "what is sent to the peer is lost, what it sends arrives: look between for a firewall, NAT or \
+                 route that only one direction takes"
             )));
         }
         (self.answering > 0 && !self.never_answered).then(|| {

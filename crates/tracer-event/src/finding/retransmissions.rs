@@ -111,20 +111,20 @@ impl Retransmissions {
         let words = if self.others.segments == 0 {
             wording!(
                 "none-to-compare",
-                "nothing was sent to other peers, which could tell this host from the path"
+                "nothing was sent to other peers: it may be this host's link or the path"
             )
         } else if expected < TELLING {
             wording!("lost-to-others", "{lost}", [lost])
         } else if self.others.percent() * 4.0 < self.sent.percent() {
             wording!(
                 "others-fare-better",
-                "{lost}: it is not what all share, such as this host's link",
+                "{lost}: it is not what they share, such as this host's link",
                 [lost]
             )
         } else {
             wording!(
                 "others-fare-alike",
-                "{lost}: look at what all share first, such as this host's link",
+                "{lost}: look first at what they share, such as this host's link",
                 [lost]
             )
         };
@@ -185,21 +185,21 @@ impl Explain for Retransmissions {
             command(
                 wording!(
                     "remedy-drops-of-queue",
-                    "does this host drop them? `dropped` that grows: its queue, or the rate that it is shaped to"
+                    "does this host drop them? If `dropped` grows: a full queue, or a rate limit"
                 ),
                 format!("{enter}tc -s qdisc show"),
             ),
             command(
                 wording!(
                     "remedy-errors-of-interface",
-                    "errors and drops of its interfaces, which a cable, a driver or a full ring makes"
+                    "errors and drops of its interfaces: a cable, a driver, a full ring"
                 ),
                 format!("{enter}ip -s -s link show"),
             ),
             advice(wording!(
                 "remedy-where-on-the-way",
-                "else it is on the way: compare with the peer's counts, and go along the path (mtr, both ways); a link \
-                 that is full loses segments as well, which more bandwidth or less at once mends"
+                "else it is on the way: compare with the peer's counters and follow the path (mtr, from both ends); a \
+                 full link loses segments as well: more bandwidth, or send less at once"
             )),
         ]
     }

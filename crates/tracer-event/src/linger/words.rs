@@ -163,7 +163,6 @@ mod tests {
     use super::*;
     use crate::{
         endpoint::Endpoint,
-        finding::Program,
         fixtures,
         process::{Evidence, Halt, Owner, Process},
         state::State,
@@ -181,15 +180,7 @@ mod tests {
     }
 
     fn listening() -> Listener {
-        let processes = vec![Program {
-            process: python(12),
-            executable: None,
-            container: None,
-            pod: None,
-            pod_name: None,
-            unit: None,
-            freezer: None,
-        }];
+        let processes = vec![fixtures::program(python(12))];
         let local = Endpoint::new([0, 0, 0, 0].into(), 8080);
         Listener {
             local,

@@ -80,11 +80,14 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, sent: Segments, loser: Option<Process>, is_wanted: impl FnOnce() -> bool) {
+    /// Of one connection or several; who has them, and whether they are asked about, matters only of
+    /// those that lose something.
+    fn add(&mut self, sent: Segments, who: impl FnOnce() -> (Option<Process>, bool)) {
         self.sent = self.sent.and(sent);
         if sent.lost() > 0 {
+            let (loser, is_wanted) = who();
             self.losers.extend(loser);
-            self.is_wanted |= is_wanted();
+            self.is_wanted |= is_wanted;
         }
     }
 }
@@ -94,22 +97,23 @@ type Peers = HashMap<IpAddr, Tally, RandomState>;
 /// A finding for each namespace.
 fn retransmissions(comparison: &Comparison<'_>) -> Vec<Finding> {
     let mut namespaces: HashMap<u32, Peers, RandomState> = HashMap::default();
-    let mut tally = |netns, peer, sent, loser, is_wanted: &dyn Fn() -> bool| {
-        namespaces.entry(netns).or_default().entry(peer).or_default().add(sent, loser, is_wanted);
+    let mut tally = |netns, peer, sent, who: &dyn Fn() -> (Option<Process>, bool)| {
+        namespaces.entry(netns).or_default().entry(peer).or_default().add(sent, who);
     };
     for seen in &comparison.seen {
         let Some(sent) = since(comparison.input.first, seen) else { continue };
         let tuple = seen.tuple();
-        let holder = comparison.holders(seen.record).first().map(|holder| holder.process);
-        let is_wanted = || comparison.wants_seen(seen);
-        tally(tuple.netns, tuple.peer.address(), sent, holder, &is_wanted);
+        tally(tuple.netns, tuple.peer.address(), sent, &|| {
+            let holder = comparison.holders(seen.record).first();
+            (holder.map(|holder| holder.process), comparison.wants_seen(seen))
+        });
     }
     for (&(netns, peer, _), (sent, subject)) in &comparison.input.observed.over.0 {
         if sent.lost() > 0 && queues::is_told_full(comparison, netns, subject.tuple.peer) {
             continue;
         }
         let owner = subject.owner.map(|owner| owner.process);
-        tally(netns, peer, *sent, owner, &|| comparison.wants_subject(subject));
+        tally(netns, peer, *sent, &|| (owner, comparison.wants_subject(subject)));
     }
     let find = |(netns, peers)| finding(comparison, netns, peers);
     namespaces.into_iter().filter_map(find).collect()

@@ -25,17 +25,17 @@ sentences! {
 }
 
 #[rstest]
-#[case(0, 0, "nothing was sent to other peers, which could tell this host from the path")]
+#[case(0, 0, "nothing was sent to other peers: it may be this host's link or the path")]
 #[case(100, 0, "0 of 100 segments (0.0 %)")]
 #[case(
     20_000,
     10,
-    "10 of 20,000 segments (0.1 %): it is not what all share, such as this host's link"
+    "10 of 20,000 segments (0.1 %): it is not what they share, such as this host's link"
 )]
 #[case(
     20_000,
     400,
-    "400 of 20,000 segments (2.0 %): look at what all share first, such as this host's link"
+    "400 of 20,000 segments (2.0 %): look first at what they share, such as this host's link"
 )]
 fn whether_others_lose_as_much_says_where_to_look(
     #[case] segments: u64,
